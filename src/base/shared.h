@@ -75,6 +75,13 @@ static inline uint16_t tn_shared_load16_once(const le16 *p)
     return tn_shared_load16(p);
 }
 
+/* Half a descriptor: the copy that is made so often that it deserves no call. `p` is aligned to 8. */
+static inline uint64_t tn_shared_load64_once(const void *p)
+{
+    tn_read_once_note(p, sizeof(uint64_t));
+    return TN_LE64(__atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED));
+}
+
 /* Copies `bytes` of shared memory to private memory, each byte loaded exactly once. */
 void tn_shared_copy_from(void *to, const void *from, size_t bytes);
 
