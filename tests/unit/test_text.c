@@ -1,5 +1,5 @@
 /*
- * test_parse.c: key=value pairs, sizes, switches and suggestions (<tenon/opts.h>).
+ * test_text.c: key=value pairs, sizes, switches and suggestions (<tenon/opts.h>).
  */
 #include <setjmp.h>
 #include <stdarg.h>

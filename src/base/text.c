@@ -1,5 +1,5 @@
 /*
- * parse.c: the small parsers of <tenon/opts.h>: key=value pairs, sizes, switches, and guessing the
+ * text.c: the small parsers of <tenon/opts.h>: key=value pairs, sizes, switches, and guessing the
  * word that was meant.
  *
  * Knows no key of anybody: which keys exist, and what they mean, is the business of whoever reads
