@@ -1,9 +1,10 @@
 /*
  * loop.h: the door of loop/: what the library itself needs of a worker beyond <tenon/worker.h>.
  *
- *   one turn:   wait for events -> clock read once -> timers -> watches -> posts -> ready list -> end-of-turn list -> (again)
+ *   one turn:   wait for events -> clock read once -> timers -> watches -> posts -> ready list
+ *               -> end-of-turn list -> (again)
  *
- * Knows no virtio. os_epoll.c and os_poll.c are the only files that know epoll, eventfd, timerfd or poll(2).
+ * Knows no virtio. os_epoll.c and os_poll.c are the only files that know what a worker sleeps in.
  */
 #ifndef TN_LOOP_LOOP_H
 #define TN_LOOP_LOOP_H
@@ -17,14 +18,17 @@
 uint64_t tn_worker_turn_time(const struct tenon_worker *worker);
 
 /*
- * Work that is called within the worker's turns; part of a struct of the caller's. Initialise with tn_task_init.
+ * Work that is called within the worker's turns; part of a struct of the caller's. Initialise with
+ * tn_task_init.
  *
- *   tn_task_ready   fn runs in this turn or the next, without the loop going to sleep in between: a queue that still has work
- *                   asks for its next slice this way, and others get theirs first
- *   tn_task_finish  fn runs once at the end of this turn, after everything else: the place to publish, to commit, to interrupt.
- *                   What is asked for in an end-of-turn task runs before the loop sleeps
+ *   tn_task_ready   fn runs in this turn or the next, without the loop going to sleep in between: a
+ *                   queue that still has work asks for its next slice this way, and others get
+ *                   theirs first
+ *   tn_task_finish  fn runs once at the end of this turn, after everything else: the place to
+ *                   publish, to commit, to interrupt. What is asked for there runs before
+ *                   the loop sleeps
  *
- * Asking twice is asking once. On the worker.
+ * A task is for one of the two. Asking twice is asking once. On the worker.
  */
 struct tn_task {
     struct tn_list link;
@@ -37,13 +41,15 @@ void tn_task_finish(struct tenon_worker *worker, struct tn_task *task);
 void tn_task_cancel(struct tn_task *task);
 
 /*
- * Runs, now, the posts that have come to this worker so far: completions of a disk that answers at once need not wait for the end of a
- * long slice. On the worker; not from within a post of the same kind (a second level does nothing).
+ * Runs, now, the posts that have come to this worker so far: completions of a disk that answers at
+ * once need not wait for the end of a long slice. On the worker; not from within a post of the same
+ * kind (a second level does nothing).
  */
 void tn_worker_run_posts(struct tenon_worker *worker);
 
 /*
- * A notifier: a descriptor that any thread, a guest's ioeventfd, or a signal handler can ring. eventfd where there is one, else a pipe.
+ * A notifier: a descriptor that any thread, a guest's ioeventfd, or a signal handler can ring.
+ * eventfd where there is one, else a pipe.
  */
 struct tn_notifier {
     int read_fd, write_fd; /* the same one for an eventfd; -1 each when closed */
@@ -53,21 +59,24 @@ int tn_notifier_open(struct tn_notifier *notifier, enum tenon_loop loop);
 void tn_notifier_close(struct tn_notifier *notifier);
 /* Any thread; async-signal-safe; never blocks. */
 void tn_notifier_ring(const struct tn_notifier *notifier);
-/* Forgets what was rung so far. Also serves descriptors made by others (a front-end's kick fd, eventfd or pipe): never blocks
- * on a non-blocking one; true when something was read. */
+/* Forgets what was rung so far. Also serves descriptors made by others (a front-end's kick fd,
+ * eventfd or pipe): never blocks on a non-blocking one; true when something was read. */
 bool tn_notifier_drain(int fd);
-/* Writes the 8 bytes of a notification to somebody else's eventfd or pipe. Never blocks on a non-blocking one. 0 or -errno. */
+/* Writes the 8 bytes of a notification to somebody else's eventfd or pipe. Never blocks on a
+ * non-blocking one. 0 or -errno. */
 int tn_notify_fd(int fd);
 
-/* The loop kind that the worker runs on, so that notifiers of the same kind are made for it. Any thread. */
+/* The loop kind that the worker runs on, so that notifiers of the same kind are made for it. Any
+ * thread. */
 enum tenon_loop tn_worker_loop(const struct tenon_worker *worker);
 const char *tn_worker_name(const struct tenon_worker *worker);
 
 /*
- * For the synchronous wrappers: waits until done() says true or `timeout_ms` is over; turns the crank when the worker has
- * no thread (from the calling thread). True when done. Not on the worker.
+ * For the synchronous wrappers: waits until done() says true or `timeout_ms` is over; turns the
+ * crank when the worker has no thread (from the calling thread). True when done. Not on the worker.
  */
-bool tn_worker_wait(struct tenon_worker *worker, bool (*done)(void *opaque), void *opaque, unsigned timeout_ms);
+bool tn_worker_wait(struct tenon_worker *worker, bool (*done)(void *opaque), void *opaque,
+                    unsigned timeout_ms);
 
 /* Whether a thread of its own runs it (tenon_worker_start). */
 bool tn_worker_has_thread(const struct tenon_worker *worker);
