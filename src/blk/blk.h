@@ -1,0 +1,157 @@
+/*
+ * blk.h: the block device's own structures: the door of blk/, which nobody but its own files opens.
+ *
+ *   serve.c   the order of the steps, and who owns a request between them: read this first
+ *   parse.c   what a request looks like in guest memory      check.c   what is legal      answer.c   status byte and used length
+ *   order.c   who goes before whom: flushes, overlapping writes              ranges.c   discard and write-zeroes
+ *   blk.c     the device object, features and config space
+ */
+#ifndef TN_BLK_BLK_H
+#define TN_BLK_BLK_H
+
+#include "device/device.h"
+#include "disk/disk.h"
+#include "spec/virtio_blk.h"
+#include "tenon/blk.h"
+
+enum {
+    BLK_RANGES_MAX =
+        8, /* max_discard_seg and max_write_zeroes_seg: their copies live in the request */
+    BLK_RANGE_SECTORS_MAX =
+        1 << 22, /* 2 GiB per range: the largest that a driver need not split further */
+    BLK_SEGMENT_BYTES_MAX = 1 << 22, /* size_max; larger ones are served all the same */
+    BLK_SEGMENTS_MAX = 254,          /* seg_max, where the queue is large enough */
+    BLK_RETRY_NS =
+        1000000 /* a full disk is asked again after this, if no completion comes before */
+};
+
+/* Counters of the block device, after TN_COUNT_COMMON. */
+enum {
+    BLK_COUNT_READS = TN_COUNT_COMMON,
+    BLK_COUNT_WRITES,
+    BLK_COUNT_FLUSHES,
+    BLK_COUNT_DISCARDS,
+    BLK_COUNT_WRITE_ZEROES,
+    BLK_COUNT_READ_BYTES,
+    BLK_COUNT_WRITTEN_BYTES,
+    BLK_COUNT_ERRORS,      /* answered IOERR because the disk failed */
+    BLK_COUNT_REFUSED,     /* answered IOERR because the request was wrong */
+    BLK_COUNT_UNSUPPORTED, /* answered UNSUPP */
+    BLK_COUNT_END
+};
+
+struct blk_range {
+    uint64_t offset, bytes;
+};
+
+/* One request, from the ring to its answer. A value: everything in it was copied from guest memory once. */
+struct blk_request {
+    struct tn_slot slot; /* first */
+    uint32_t type;       /* TN_BLK_T_*, as the driver wrote it */
+    uint8_t verdict;     /* TN_BLK_S_*: what will be in the status byte */
+    bool header_ok;      /* the header could be read */
+    bool stable;         /* on stable storage before it is answered (FUA) */
+    bool ordered;        /* it is in its queue's order list */
+    bool unmap;          /* WRITE_ZEROES: every range may be deallocated */
+    bool in_disk;        /* the disk has it */
+    uint8_t *status;     /* in guest memory */
+    uint64_t sector;
+    struct iovec *data; /* between header and status */
+    unsigned data_iovecs;
+    uint64_t data_bytes;
+    unsigned blockers; /* earlier overlapping writes that have not ended */
+    unsigned range_count, range_next;
+    struct blk_range
+        ranges[BLK_RANGES_MAX]; /* WRITE: one; DISCARD, WRITE_ZEROES: as many as the driver sent */
+    struct tn_list
+        order; /* in blk_queue.order: writes that have not ended, and flushes that wait for them */
+    struct tn_list link;             /* in a turn, or waiting for a full disk */
+    _Alignas(16) struct tenon_io io; /* last: the disk's scratch lies behind it */
+};
+
+/* A disk channel, shared by the queues of this device on one worker. */
+struct blk_lane {
+    struct blk *blk;
+    struct tenon_worker *worker;
+    struct tenon_channel *channel;
+    unsigned users;           /* queues */
+    struct tn_queue *closing; /* the last one, which waits for the channel to close */
+    bool closed;
+    unsigned in_disk;    /* operations under way */
+    struct tn_list full; /* requests that the disk had no room for, in their order */
+    struct tenon_timer *retry;
+};
+
+struct blk_queue {
+    struct tn_queue *queue;
+    struct blk_lane *lane;
+    struct tn_list order; /* see order.c */
+    unsigned blocked;     /* requests in `order` with blockers */
+};
+
+struct blk {
+    struct tenon_device device; /* first */
+    struct tenon_disk *disk;
+    struct tenon_disk_info info; /* as opened; capacity alone changes, below */
+    uint64_t capacity_sectors;   /* atomic */
+    uint32_t block_bytes;
+    enum tenon_cache cache;
+    bool read_only;
+    bool can_discard, can_zero, zero_unmaps;
+    uint8_t writeback; /* atomic: config field */
+    char serial[TN_BLK_ID_BYTES];
+    struct blk_lane
+        *lanes[TN_QUEUES_MAX]; /* by queue, filled when queues start; under lanes_lock */
+    pthread_mutex_t lanes_lock;
+};
+
+static inline struct blk *blk_of(const struct tn_queue *queue)
+{
+    return (struct blk *)(void *)queue->device;
+}
+static inline struct blk_queue *blk_queue_of(const struct tn_queue *queue)
+{
+    return queue->type_data;
+}
+static inline struct blk_request *blk_request_of(struct tn_slot *slot)
+{
+    return (struct blk_request *)(void *)slot;
+}
+static inline uint64_t blk_capacity(const struct blk *blk)
+{
+    return __atomic_load_n(&blk->capacity_sectors, __ATOMIC_RELAXED);
+}
+
+/* serve.c */
+unsigned blk_serve(struct tn_queue *queue, unsigned budget);
+void blk_submit(struct blk_request *request);
+void blk_resubmit_full(struct blk_lane *lane);
+void blk_drop(struct tn_queue *queue);
+
+/* parse.c: finds status, header and data. False: there is no place for a status. */
+bool blk_parse(struct blk_request *request);
+
+/* check.c: whether the request may go on; else request->verdict says why not. Before any I/O. */
+bool blk_check(const struct blk *blk, struct blk_request *request);
+/* Whether the disk has to be asked; false: the answer is known already. */
+bool blk_needs_disk(const struct blk *blk, const struct blk_request *request);
+
+/* answer.c: the one place that turns a result into a status byte and a used length. The request is gone afterwards. */
+void blk_answer(struct blk_request *request);
+void blk_count(struct blk_request *request);
+
+/* order.c */
+bool blk_order_enter(struct blk_queue *queue,
+                     struct blk_request *request); /* true: it may go to the disk now */
+void blk_order_leave(struct blk_queue *queue, struct blk_request *request, struct tn_list *ready);
+
+/* ranges.c */
+bool blk_ranges_read(const struct blk *blk, struct blk_request *request);
+void blk_ranges_next(struct blk_request *request);
+
+/* lane.c */
+int blk_lane_join(struct tn_queue *queue);
+bool blk_lane_leave(
+    struct tn_queue *queue); /* false: the channel is still closing, tn_queue_closed follows */
+
+#endif

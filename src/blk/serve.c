@@ -1,0 +1,219 @@
+/*
+ * serve.c: one turn of one request queue.
+ *
+ *   ring --take--> slot --parse--> check --> order --> submit --> disk ... done --> answer --return--> ring
+ *                           \________________ answered at once ________________/
+ *
+ * A request is in the ring, in its turn, behind others (order.c), in front of a full disk, in the disk, or answered; each arrow
+ * has one function. Here: the order of the steps. Not here: what is legal (check.c), what a request looks like in
+ * memory (parse.c), who goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
+ */
+#include "blk/blk.h"
+
+#include <errno.h>
+
+static void done(struct tenon_io *io, int result);
+
+/* Serves at most `budget` requests; returns how many it took. What has ended is published at the end of the turn. */
+unsigned blk_serve(struct tn_queue *queue, unsigned budget)
+{
+    struct blk *blk = blk_of(queue);
+    struct blk_queue *own = blk_queue_of(queue);
+    struct tn_list turn;
+    struct tn_list *link;
+    unsigned served = 0;
+
+    tn_list_init(&turn);
+    while (served < budget) {
+        struct tn_slot *slot = tn_queue_take(queue);
+        if (!slot) {
+            break; /* ring empty, slots or iovecs used up, or ring broken */
+        }
+        struct blk_request *request = blk_request_of(slot);
+        served++;
+        if (!blk_parse(request)) {
+            tn_queue_break(queue, "a request has no place for its status");
+            tn_queue_return(slot, 0);
+            break;
+        }
+        if (!blk_check(blk, request) || !blk_needs_disk(blk, request)) {
+            blk_answer(request);
+        } else if (blk_order_enter(own, request)) {
+            tn_list_append(&turn, &request->link);
+        } /* else it waits behind others, and goes on from blk_order_leave */
+    }
+    while ((link = tn_list_take_first(&turn)) != NULL) {
+        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+        tn_queue_breathe(queue);
+    }
+    tn_channel_commit(blk->disk, own->lane->channel);
+    return served;
+}
+
+static bool is_ranged(const struct blk_request *request)
+{
+    return request->type == TN_BLK_T_DISCARD || request->type == TN_BLK_T_WRITE_ZEROES;
+}
+
+/* The disk's view of what the request, or its next range, asks for. */
+static void prepare_io(struct blk_request *request)
+{
+    struct tenon_io *io = &request->io;
+
+    io->worker = request->slot.queue->worker;
+    io->done = done;
+    io->flags = request->stable ? TENON_IO_FUA : 0;
+    io->iov = request->data;
+    io->iov_count = request->data_iovecs;
+    io->offset = request->sector * TN_BLK_SECTOR_BYTES;
+    io->bytes = request->data_bytes;
+    switch (request->type) {
+    case TN_BLK_T_IN:
+        io->op = TENON_IO_READ;
+        break;
+    case TN_BLK_T_OUT:
+        io->op = TENON_IO_WRITE;
+        break;
+    case TN_BLK_T_FLUSH:
+        io->op = TENON_IO_FLUSH;
+        io->offset = io->bytes = 0;
+        io->iov_count = 0;
+        break;
+    default:
+        blk_ranges_next(request);
+        break;
+    }
+}
+
+/* Gives the request to the disk, or lets it wait in front of a full one. */
+void blk_submit(struct blk_request *request)
+{
+    struct tn_queue *queue = request->slot.queue;
+    struct blk_lane *lane = blk_queue_of(queue)->lane;
+
+    if (!tn_list_empty(&lane->full)) {
+        tn_list_append(&lane->full, &request->link);
+        return;
+    }
+    prepare_io(request);
+    request->in_disk = true;
+    lane->in_disk++;
+    int error = tn_channel_submit(blk_of(queue)->disk, lane->channel, &request->io);
+    if (error == -EAGAIN) {
+        request->in_disk = false;
+        lane->in_disk--;
+        request->range_next -= request->range_next != 0 && is_ranged(request);
+        tn_list_append(&lane->full, &request->link);
+        tenon_timer_set(lane->retry, tenon_now() + BLK_RETRY_NS);
+    } else if (error < 0) {
+        tenon_io_done(&request->io,
+                      error); /* refused: ends as if the disk had taken and failed it */
+    }
+}
+
+/* Room may have come: those that wait go first, in their order. */
+void blk_resubmit_full(struct blk_lane *lane)
+{
+    struct tn_list waiting;
+    struct tn_list *link;
+
+    if (tn_list_empty(&lane->full)) {
+        return;
+    }
+    tn_list_init(&waiting);
+    tn_list_splice(&waiting, &lane->full);
+    while (tn_list_empty(&lane->full) && (link = tn_list_take_first(&waiting)) != NULL) {
+        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+    }
+    tn_list_splice(&lane->full,
+                   &waiting); /* the refused one is first in `full`; the rest goes behind it */
+    tn_channel_commit(lane->blk->disk, lane->channel);
+}
+
+/*
+ * The request is over: it is answered, and whoever waited for it may go. When the queue is reset those end as well, one after
+ * another, without ever reaching the disk.
+ */
+static void end(struct blk_request *request)
+{
+    struct tn_queue *queue = request->slot.queue;
+    struct blk_queue *own = blk_queue_of(queue);
+    struct tn_list ended, ready;
+    struct tn_list *link;
+
+    tn_list_init(&ended);
+    tn_list_init(&ready);
+    tn_list_append(&ended, &request->link);
+    while ((link = tn_list_take_first(&ended)) != NULL) {
+        request = TN_CONTAINER_OF(link, struct blk_request, link);
+        if (request->ordered) {
+            blk_order_leave(own, request, queue->dropping ? &ended : &ready);
+        }
+        blk_answer(request);
+    }
+    if (!tn_list_empty(&ready)) {
+        while ((link = tn_list_take_first(&ready)) != NULL) {
+            blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+        }
+        tn_channel_commit(own->lane->blk->disk, own->lane->channel);
+    }
+    blk_resubmit_full(own->lane);
+}
+
+/* The disk has finished one operation, on this worker. */
+static void done(struct tenon_io *io, int result)
+{
+    struct blk_request *request = TN_CONTAINER_OF(io, struct blk_request, io);
+    struct blk_lane *lane = blk_queue_of(request->slot.queue)->lane;
+
+    request->in_disk = false;
+    lane->in_disk--;
+    if (result < 0) {
+        /* A disk that turns out not to be able to: the driver hears it in the standard's words, and nothing is lost. */
+        request->verdict = TN_BLK_S_IOERR;
+        tn_queue_count(request->slot.queue, BLK_COUNT_ERRORS, 1);
+    } else if (request->range_next < request->range_count && !request->slot.queue->dropping) {
+        blk_submit(request);
+        tn_channel_commit(lane->blk->disk, lane->channel);
+        return;
+    }
+    end(request);
+}
+
+/* Ends those of the queue that wait in front of the disk. */
+static void drop_full(struct tn_queue *queue, struct blk_lane *lane)
+{
+    struct tn_list mine, others;
+    struct tn_list *link;
+
+    tn_list_init(&mine);
+    tn_list_init(&others);
+    while ((link = tn_list_take_first(&lane->full)) != NULL) {
+        struct blk_request *request = TN_CONTAINER_OF(link, struct blk_request, link);
+        tn_list_append(request->slot.queue == queue ? &mine : &others, link);
+    }
+    tn_list_splice(&lane->full, &others);
+    while ((link = tn_list_take_first(&mine)) != NULL) {
+        end(TN_CONTAINER_OF(link, struct blk_request, link));
+    }
+}
+
+/*
+ * The queue is reset: what waits in front of a full disk ends here, and what the disk can let go of too. The rest ends when the disk
+ * says so; its buffers stay pinned until then.
+ */
+void blk_drop(struct tn_queue *queue)
+{
+    struct blk_lane *lane = blk_queue_of(queue)->lane;
+
+    for (uint32_t i = 0; i < queue->slots.count; i++) {
+        struct blk_request *request = blk_request_of(tn_slots_at(&queue->slots, i));
+        if (request->in_disk &&
+            tn_channel_cancel(lane->blk->disk, lane->channel, &request->io) == 0) {
+            request->in_disk = false;
+            lane->in_disk--;
+            end(request);
+        }
+    }
+    drop_full(queue, lane);
+}

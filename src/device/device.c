@@ -1,0 +1,233 @@
+/*
+ * device.c: the device object: features, config space, statistics, reset, and its end. Which bits exist and what config space says
+ * is the type's; what is true of every device stands here.
+ */
+#include "device/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/num.h"
+#include "spec/virtio.h"
+
+enum { NAME_MAX_BYTES = 64, FREE_POLL_MS = 1000 };
+
+static const char *const common_counters[TN_COUNT_COMMON] = {
+    [TN_COUNT_KICKS] = "kicks",     [TN_COUNT_INTERRUPTS] = "interrupts",
+    [TN_COUNT_TURNS] = "turns",     [TN_COUNT_REQUESTS] = "requests",
+    [TN_COUNT_STARVED] = "starved", [TN_COUNT_BROKEN] = "broken",
+};
+
+int tn_device_init(struct tenon_device *device, const struct tn_device_init *init)
+{
+    pthread_condattr_t attributes;
+    size_t workers = tn_max_u64(init->worker_count, 1);
+
+    device->type = init->type;
+    device->slot_bytes = init->slot_bytes;
+    device->queue_count = init->queues;
+    device->queue_max = init->queue_max;
+    device->worker_count = init->worker_count;
+    device->loop = init->loop;
+    device->event = init->event;
+    device->event_opaque = init->event_opaque;
+    device->name = strndup(init->name, NAME_MAX_BYTES);
+    device->queues = calloc(init->queues, sizeof(struct tn_queue *));
+    device->workers = calloc(workers, sizeof(struct tenon_worker *));
+    if (!device->name || !device->queues || !device->workers) {
+        free(device->name);
+        free(device->queues);
+        free(device->workers);
+        return tn_error(-ENOMEM, "no memory for the device %s", init->name);
+    }
+    for (unsigned i = 0; i < init->worker_count; i++) {
+        device->workers[i] = init->workers[i];
+    }
+    tn_list_init(&device->pause_waiters);
+    pthread_mutex_init(&device->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&device->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return 0;
+}
+
+void tn_device_fini(struct tenon_device *device)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        tn_queue_free(device->queues[i]);
+    }
+    pthread_cond_destroy(&device->changed);
+    pthread_mutex_destroy(&device->lock);
+    free(device->queues);
+    free(device->workers);
+    free(device->name);
+}
+
+const char *tenon_device_name(const struct tenon_device *device)
+{
+    return device->name;
+}
+
+/* Ring features that every device has: what virtqueue/ and life.c can do. */
+static const uint64_t ring_features =
+    (uint64_t)1 << TN_F_INDIRECT_DESC | (uint64_t)1 << TN_F_EVENT_IDX |
+    (uint64_t)1 << TN_F_VERSION_1 | (uint64_t)1 << TN_F_RING_RESET;
+
+void tenon_bus_features(const struct tenon_device *device, uint64_t features[2])
+{
+    features[0] = ring_features;
+    features[1] = 0;
+    device->type->features(device, features);
+}
+
+int tenon_bus_negotiate(struct tenon_device *device, const uint64_t features[2])
+{
+    uint64_t offered[2];
+
+    tenon_bus_features(device, offered);
+    if ((features[0] & ~offered[0]) != 0 || (features[1] & ~offered[1]) != 0) { /* BASIC-12 */
+        return tn_error(-EINVAL, "%s: the driver accepted features that were not offered (%#llx)",
+                        device->name, (unsigned long long)(features[0] & ~offered[0]));
+    }
+    if (!((features[0] >> TN_F_VERSION_1) & 1)) { /* BASIC-18: legacy drivers are out for good */
+        return tn_error(-EINVAL,
+                        "%s: the driver did not accept VERSION_1; it needs VIRTIO 1.0 or later",
+                        device->name);
+    }
+    pthread_mutex_lock(&device->lock);
+    __atomic_store_n(&device->features[0], features[0], __ATOMIC_RELAXED);
+    __atomic_store_n(&device->features[1], features[1], __ATOMIC_RELAXED);
+    device->type->negotiated(device);
+    pthread_mutex_unlock(&device->lock);
+    return 0;
+}
+
+bool tn_device_has(const struct tenon_device *device, unsigned bit)
+{
+    return (__atomic_load_n(&device->features[bit / 64], __ATOMIC_RELAXED) >> (bit % 64)) & 1;
+}
+
+uint32_t tenon_bus_config_size(const struct tenon_device *device)
+{
+    return device->type->config_bytes;
+}
+
+void tenon_bus_config_read(struct tenon_device *device, uint32_t offset, void *to, uint32_t bytes)
+{
+    uint32_t size = device->type->config_bytes;
+
+    memset(to, 0, bytes); /* BASIC-38: past the end reads as zero */
+    if (offset < size) {
+        device->type->config_read(device, offset, to, (uint32_t)tn_min_u64(bytes, size - offset));
+    }
+}
+
+bool tenon_bus_config_write(struct tenon_device *device, uint32_t offset, const void *from,
+                            uint32_t bytes)
+{
+    if (!tn_range_within(offset, bytes, device->type->config_bytes)) {
+        return false;
+    }
+    return device->type->config_write(device, offset, from, bytes);
+}
+
+uint32_t tenon_bus_config_generation(const struct tenon_device *device)
+{
+    return __atomic_load_n(&device->generation, __ATOMIC_ACQUIRE);
+}
+
+void tn_device_config_changed(struct tenon_device *device)
+{
+    __atomic_fetch_add(&device->generation, 1, __ATOMIC_RELEASE); /* BASIC-35 */
+    pthread_mutex_lock(&device->lock);
+    void (*config_irq)(void *bus) = device->mem ? device->bus_ops.config_irq : NULL;
+    void *bus = device->bus;
+    pthread_mutex_unlock(&device->lock);
+    if (config_irq) {
+        config_irq(bus);
+    }
+}
+
+void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), void *opaque)
+{
+    unsigned asked = 0;
+
+    pthread_mutex_lock(&device->lock);
+    for (unsigned i = 0; i < TN_QUIET_WAITERS && done; i++) {
+        if (!device->quiet_waiters[i].done) {
+            device->quiet_waiters[i].done = done;
+            device->quiet_waiters[i].opaque = opaque;
+            break;
+        }
+    }
+    bool under_way = device->quieting != 0;
+    if (!under_way) {
+        for (unsigned i = 0; i < device->queue_count; i++) {
+            asked += device->queues[i] && device->queues[i]->worker;
+        }
+        device->quieting = asked + 1;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (under_way) {
+        return; /* whoever asks meanwhile is told together with the first */
+    }
+    /* No queue gets a worker while quieting is not 0 (tenon_bus_queue_start), so these are the ones that were counted. */
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        struct tenon_worker *worker = tenon_bus_queue_worker(device, i);
+        if (worker) {
+            tenon_worker_post(worker, &tn_queue_at(device, i)->quiet_post);
+        }
+    }
+    tn_life_leave_quiet(device);
+}
+
+int tenon_device_reset(struct tenon_device *device, unsigned timeout_ms)
+{
+    pthread_mutex_lock(&device->lock);
+    void (*broken)(void *, unsigned, const char *) =
+        device->active != 0 ? device->bus_ops.broken : NULL;
+    void *bus = device->bus;
+    pthread_mutex_unlock(&device->lock);
+    if (broken) {
+        broken(
+            bus, 0,
+            "the host reset the device"); /* the driver did not ask for it, so it has to hear of it */
+    }
+    tenon_bus_quiet(device, NULL, NULL);
+    return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
+}
+
+void tenon_device_free(struct tenon_device *device)
+{
+    if (!device) {
+        return;
+    }
+    /* Also for a device that is quiet: posts that were on their way to its queues have run when this one has. */
+    tenon_bus_quiet(device, NULL, NULL);
+    while (tn_device_wait(device, tn_device_is_quiet, FREE_POLL_MS) < 0) {
+        continue;
+    }
+    tenon_bus_detach(device);
+    device->type->free(device);
+}
+
+void tenon_device_stats(struct tenon_device *device, tenon_stats_fn *fn, void *opaque)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        const struct tn_queue *queue = tn_queue_at(device, i);
+        if (!queue) {
+            continue;
+        }
+        for (unsigned c = 0; c < TN_COUNT_COMMON; c++) {
+            fn(opaque, common_counters[c], (int)i, tn_count_read(&queue->counts[c]));
+        }
+        for (unsigned c = 0; device->type->counter_names[c]; c++) {
+            fn(opaque, device->type->counter_names[c], (int)i,
+               tn_count_read(&queue->counts[TN_COUNT_COMMON + c]));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+/*
+ * device.h: the door of device/: what every virtio device shares, and what a device type fills in.
+ *
+ *   transport ──bus.h──> device ──> queue (one worker each) ──serve──> device type (blk, net)
+ *                           │          └─ slots: requests in flight, with their chains
+ *                           └─ life.c: run, pause, quiet
+ *
+ * A device type never sees a ring format or a transport. Everything about one queue runs on its worker, without a lock;
+ * device->lock guards the control plane, and is held for a few instructions at a time, never over a callback or I/O.
+ */
+#ifndef TN_DEVICE_DEVICE_H
+#define TN_DEVICE_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/count.h"
+#include "base/list.h"
+#include "loop/loop.h"
+#include "tenon/bus.h"
+#include "virtqueue/virtqueue.h"
+
+struct tn_queue;
+struct tn_slot;
+
+enum {
+    TN_QUEUES_MAX = 256,
+    TN_TYPE_COUNTERS_MAX = 16,
+    TN_TURN_BUDGET =
+        64, /* requests that a queue serves before stop, pause and others are looked at */
+    TN_PUBLISH_AFTER_NS = 50000, /* the longest that a finished request waits for its turn to end */
+    TN_QUIET_WAITERS = 4 /* who may wait for quiet at once: the transport, a reset, a free */
+};
+
+/* What a device type is. All calls about a queue come on its worker; the others on any thread. */
+struct tn_device_type {
+    uint32_t id; /* TN_VIRTIO_ID_* */
+    uint32_t config_bytes;
+    const char *const *counter_names; /* counted per queue with tn_queue_count; ends with NULL */
+    void (*features)(const struct tenon_device *device, uint64_t features[2]); /* its own bits */
+    void (*negotiated)(
+        struct tenon_device *device); /* device->features are new; called in reset too (all zero) */
+    void (*config_read)(struct tenon_device *device, uint32_t offset, uint8_t *to,
+                        uint32_t bytes); /* in range */
+    bool (*config_write)(struct tenon_device *device, uint32_t offset, const uint8_t *from,
+                         uint32_t bytes);
+    int (*start)(
+        struct tn_queue *queue); /* before the first serve; a negative errno breaks the queue */
+    unsigned (*serve)(struct tn_queue *queue, unsigned budget); /* how many requests it took */
+    void (*drop)(
+        struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
+    bool (*stop)(
+        struct tn_queue
+            *queue); /* nothing is in flight: undo start; false: not yet, tn_queue_closed follows */
+    void (*free)(struct tenon_device *device); /* frees the device itself too */
+};
+
+/* Counters of every queue, before the type's own. */
+enum tn_queue_counter {
+    TN_COUNT_KICKS,
+    TN_COUNT_INTERRUPTS,
+    TN_COUNT_TURNS,
+    TN_COUNT_REQUESTS,
+    TN_COUNT_STARVED,
+    TN_COUNT_BROKEN,
+    TN_COUNT_COMMON
+};
+
+/* See life.c for the table of states. */
+enum tn_queue_state {
+    TN_QUEUE_OFF,
+    TN_QUEUE_RUNNING,
+    TN_QUEUE_PAUSING,
+    TN_QUEUE_HELD,
+    TN_QUEUE_DRAINING,
+    TN_QUEUE_STATES
+};
+
+struct tn_quiet_waiter {
+    void (*done)(void *opaque);
+    void *opaque;
+};
+
+struct tenon_device {
+    const struct tn_device_type *type;
+    char *name;
+    size_t slot_bytes; /* one request of the type; begins with struct tn_slot */
+    unsigned queue_count, queue_max;
+    struct tenon_worker **workers;
+    unsigned worker_count;
+    bool owns_worker; /* workers[0] is our own, made with the first queue */
+    enum tenon_loop loop;
+    tenon_event_fn *event;
+    void *event_opaque;
+    uint32_t generation;      /* atomic: of config space */
+    uint64_t features[2];     /* atomic words: as negotiated */
+    struct tn_queue **queues; /* made when first needed; atomic pointers */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a queue changed its state, or quiet ended */
+    /* under lock */
+    struct tenon_mem *mem;
+    struct tenon_bus_ops bus_ops;
+    void *bus;
+    unsigned active;   /* queues that are not OFF, or whose start was accepted */
+    unsigned touching; /* queues that may touch guest memory: not OFF and not HELD */
+    bool paused;
+    unsigned
+        quieting; /* queues that have not yet heard of the quiet under way, and one for the asker */
+    struct tn_quiet_waiter quiet_waiters[TN_QUIET_WAITERS];
+    struct tn_list pause_waiters;
+};
+
+struct tn_device_init {
+    const struct tn_device_type *type;
+    const char *name;
+    size_t slot_bytes;
+    unsigned queues, queue_max;
+    struct tenon_worker **workers;
+    unsigned worker_count;
+    enum tenon_loop loop;
+    tenon_event_fn *event;
+    void *event_opaque;
+};
+
+/* For a type's _new: `device` is zeroed. -ENOMEM. */
+int tn_device_init(struct tenon_device *device, const struct tn_device_init *init);
+/* For a type's free: after it, the type frees the memory. */
+void tn_device_fini(struct tenon_device *device);
+
+/* The config space changed by itself: a new generation, and the transport is told. Any thread. */
+void tn_device_config_changed(struct tenon_device *device);
+/* Whether a feature bit was negotiated. Any thread. */
+bool tn_device_has(const struct tenon_device *device, unsigned bit);
+
+/* ---- queues: on their worker ---- */
+
+/* One request in flight: the chain it came in, and what it pins. First member of the type's request. */
+struct tn_slot {
+    struct tn_queue *queue;
+    struct tn_chain chain;  /* its iovecs lie in the queue's arena */
+    struct tn_table *table; /* pinned */
+    struct tn_slot *next_free;
+    uint32_t arena_first, arena_count;
+};
+
+struct tn_slots {
+    char *memory;
+    size_t slot_bytes;
+    struct tn_slot *free;
+    struct iovec *iovecs;
+    uint64_t *taken; /* a bit for each granule of iovecs */
+    uint32_t count, granules, words;
+};
+
+struct tn_queue {
+    struct tenon_device *device;
+    unsigned index;
+    enum tn_queue_state state; /* written under device->lock by the worker */
+    bool broken, starved, dropping, irq_on_start, poll_without_kick, type_started, closing;
+    struct tenon_worker *worker;
+    struct tn_vq *vq;
+    struct tn_view view;
+    bool view_open;
+    struct tn_slots slots;
+    uint32_t in_flight;
+    uint64_t unpublished_since;
+    void *type_data;            /* the type's, from start to stop */
+    struct tn_task serve_task;  /* look at the ring */
+    struct tn_task finish_task; /* publish, interrupt, and notice that all has ended */
+    struct tenon_watch *kick_watch;
+    int kick_fd; /* the transport's, ours to close; -1 */
+    struct tn_notifier
+        notifier; /* the device's own kick descriptor; made on demand, under device->lock */
+    struct tenon_watch *notifier_watch;
+    struct tenon_post kick_post, view_post, life_post, quiet_post;
+    struct tn_list stops;        /* stop requests that wait for OFF */
+    struct tn_start *held_start; /* a start that came while the device is paused */
+    uint16_t next_avail;         /* where it stopped */
+    bool quiet_pending;          /* it has heard of the quiet under way and is not OFF yet */
+    bool start_pending;          /* under lock: a start was accepted and has not run yet */
+    struct tn_count counts[TN_COUNT_COMMON + TN_TYPE_COUNTERS_MAX];
+};
+
+/*
+ * The next request: a slot with its chain in it; NULL when the ring is empty or broken, or slots or iovecs are used up (the
+ * queue is then served again when some come back). From here on the slot is the type's, until tn_queue_return.
+ */
+struct tn_slot *tn_queue_take(struct tn_queue *queue);
+
+/* The request has ended, with `written` bytes of its writable part filled. The slot is gone. */
+void tn_queue_return(struct tn_slot *slot, uint32_t written);
+
+/* The driver broke the queue: nothing is taken any more; the driver is told, once. `why`: a constant sentence. */
+void tn_queue_break(struct tn_queue *queue, const char *why);
+
+/* Between two operations that may take long: what has ended meanwhile is published when it has waited long enough. */
+void tn_queue_breathe(struct tn_queue *queue);
+
+/* What the type's stop() left open is closed. */
+void tn_queue_closed(struct tn_queue *queue);
+
+static inline struct tn_slot *tn_slots_at(const struct tn_slots *slots, uint32_t i)
+{
+    return (struct tn_slot *)(void *)(slots->memory + i * slots->slot_bytes);
+}
+
+static inline void tn_queue_count(struct tn_queue *queue, unsigned counter, uint64_t n)
+{
+    tn_count_add(&queue->counts[counter], n);
+}
+
+/* ---- within device/ ---- */
+
+/* slots.c */
+int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count, size_t slot_bytes,
+                  uint32_t iovecs);
+void tn_slots_fini(struct tn_slots *slots);
+struct tn_slot *tn_slots_take(struct tn_slots *slots);
+void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot);
+bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t count,
+                          struct iovec **out);
+
+/* queue.c */
+struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index);
+void tn_queue_free(struct tn_queue *queue);
+struct tn_queue *tn_queue_at(const struct tenon_device *device,
+                             unsigned index); /* NULL: never needed so far */
+int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct tenon_mem *mem);
+void tn_queue_set_kick(struct tn_queue *queue, int fd);
+void tn_queue_look(struct tn_queue *queue);
+void tn_queue_finish(struct tn_queue *queue);
+void tn_queue_teardown(struct tn_queue *queue);
+
+/* life.c: what happens to a queue (on its worker), and who waits for it */
+
+/* A start or a stop on its way to the queue's worker. */
+struct tn_start {
+    struct tenon_post post;
+    struct tn_queue *queue;
+    struct tenon_ring ring;
+};
+
+struct tn_stop {
+    struct tenon_post post;
+    struct tn_list link;
+    struct tn_queue *queue;
+    bool drop;
+    tenon_queue_stopped_fn *done;
+    void *opaque;
+};
+
+enum tn_queue_event {
+    TN_EVENT_START,   /* a transport wants it to run */
+    TN_EVENT_STOP,    /* a transport wants it to stop, or the device is reset */
+    TN_EVENT_HOLD,    /* the device was paused */
+    TN_EVENT_RELEASE, /* the device was resumed */
+    TN_EVENT_DRAINED, /* nothing is in flight */
+    TN_QUEUE_EVENTS
+};
+void tn_life_event(struct tn_queue *queue, enum tn_queue_event event);
+void tn_life_start(struct tenon_post *post); /* struct tn_start; ends with the queue, or freed */
+void tn_life_stop(struct tenon_post *post);  /* struct tn_stop; freed when its done was called */
+void tn_life_reconcile(struct tn_queue *queue);
+void tn_life_quiet_heard(struct tn_queue *queue);
+void tn_life_leave_quiet(
+    struct tenon_device *device); /* one of those that `quieting` counts is done */
+
+/* wait.c: for the synchronous calls. Waits until ready(device), asked under the lock, or the time is over. */
+int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon_device *device),
+                   unsigned timeout_ms);
+bool tn_device_is_quiet(const struct tenon_device *device);  /* under lock */
+bool tn_device_is_paused(const struct tenon_device *device); /* under lock */
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * fault.c: a driver broke its queue. The one way in which a chain may end without a used entry: the queue stops, and the
+ * driver is told that the device needs a reset: once, counted once, logged once, until the queue is started anew.
+ * Other queues go on.
+ */
+#include "device/device.h"
+
+#include "base/log.h"
+
+void tn_queue_break(struct tn_queue *queue, const char *why)
+{
+    struct tenon_device *device = queue->device;
+
+    if (queue->broken) {
+        return;
+    }
+    queue->broken = true;
+    if (queue->vq) {
+        if (tn_vq_publish(
+                queue->vq)) { /* what ended truthfully before the fault still reaches the driver */
+            tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
+            device->bus_ops.queue_irq(device->bus, queue->index);
+        }
+        tn_vq_break(queue->vq, why);
+    }
+    tn_queue_count(queue, TN_COUNT_BROKEN, 1);
+    tn_log(TENON_LOG_WARNING, "%s: queue %u stopped: %s; the driver has to reset the device",
+           device->name, queue->index, why);
+    device->bus_ops.broken(device->bus, queue->index, why);
+    if (device->event) {
+        device->event(device->event_opaque, device, TENON_EVENT_BROKEN, why);
+    }
+}

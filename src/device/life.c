@@ -1,0 +1,368 @@
+/*
+ * life.c: how queues start, stop, pause and go on. Each event happens on the queue's worker; the table says what becomes of the
+ * queue, and enter() does what the new state asks for. Nobody waits here: who asked is called back.
+ *
+ *                 START      STOP       HOLD       RELEASE    DRAINED
+ *   OFF           RUNNING    -          -          -          -
+ *   RUNNING       -          DRAINING   PAUSING    -          -
+ *   PAUSING       -          DRAINING   -          RUNNING    HELD
+ *   HELD          -          DRAINING   -          RUNNING    -
+ *   DRAINING      -          -          -          -          OFF
+ *
+ * DRAINED means that nothing is in flight, all is published, and the last interrupt is delivered. A queue that its driver
+ * broke takes nothing, but lives through the same states.
+ */
+#include "device/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const uint8_t next_state[TN_QUEUE_STATES][TN_QUEUE_EVENTS] = {
+    [TN_QUEUE_OFF] = { TN_QUEUE_RUNNING, TN_QUEUE_OFF, TN_QUEUE_OFF, TN_QUEUE_OFF, TN_QUEUE_OFF },
+    [TN_QUEUE_RUNNING] = { TN_QUEUE_RUNNING, TN_QUEUE_DRAINING, TN_QUEUE_PAUSING, TN_QUEUE_RUNNING,
+                           TN_QUEUE_RUNNING },
+    [TN_QUEUE_PAUSING] = { TN_QUEUE_PAUSING, TN_QUEUE_DRAINING, TN_QUEUE_PAUSING, TN_QUEUE_RUNNING,
+                           TN_QUEUE_HELD },
+    [TN_QUEUE_HELD] = { TN_QUEUE_HELD, TN_QUEUE_DRAINING, TN_QUEUE_HELD, TN_QUEUE_RUNNING,
+                        TN_QUEUE_HELD },
+    [TN_QUEUE_DRAINING] = { TN_QUEUE_DRAINING, TN_QUEUE_DRAINING, TN_QUEUE_DRAINING,
+                            TN_QUEUE_DRAINING, TN_QUEUE_OFF },
+};
+
+static bool touches_memory(enum tn_queue_state state)
+{
+    return state != TN_QUEUE_OFF && state != TN_QUEUE_HELD;
+}
+
+struct pause_waiter {
+    struct tn_list link;
+    void (*done)(void *opaque);
+    void *opaque;
+};
+
+/* Who waited for pause may be told, if it is so. */
+static void tell_paused(struct tenon_device *device)
+{
+    struct tn_list told;
+    struct tn_list *link;
+
+    tn_list_init(&told);
+    pthread_mutex_lock(&device->lock);
+    if (tn_device_is_paused(device)) {
+        tn_list_splice(&told, &device->pause_waiters);
+    }
+    pthread_mutex_unlock(&device->lock);
+    while ((link = tn_list_take_first(&told)) != NULL) {
+        struct pause_waiter *waiter = TN_CONTAINER_OF(link, struct pause_waiter, link);
+        waiter->done(waiter->opaque);
+        free(waiter);
+    }
+}
+
+/* One of those that quiet waits for is done with it; the last one makes the device as new. */
+void tn_life_leave_quiet(struct tenon_device *device)
+{
+    struct tn_quiet_waiter told[TN_QUIET_WAITERS] = { 0 };
+
+    pthread_mutex_lock(&device->lock);
+    if (device->quieting == 1) {
+        __atomic_store_n(&device->features[0], 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&device->features[1], 0, __ATOMIC_RELAXED);
+        device->type->negotiated(device);
+        for (unsigned i = 0; i < TN_QUIET_WAITERS; i++) {
+            told[i] = device->quiet_waiters[i];
+            device->quiet_waiters[i].done = NULL;
+        }
+    }
+    device->quieting--;
+    pthread_cond_broadcast(&device->changed);
+    pthread_mutex_unlock(&device->lock);
+    /* From here on the device may be gone: only what was copied is used. */
+    for (unsigned i = 0; i < TN_QUIET_WAITERS; i++) {
+        if (told[i].done) {
+            told[i].done(told[i].opaque);
+        }
+    }
+}
+
+static void set_state(struct tn_queue *queue, enum tn_queue_state state)
+{
+    struct tenon_device *device = queue->device;
+    bool last = false;
+
+    pthread_mutex_lock(&device->lock);
+    device->touching += touches_memory(state);
+    device->touching -= touches_memory(queue->state);
+    queue->state = state;
+    if (state == TN_QUEUE_OFF) {
+        device->active--;
+        last = device->active == 0;
+    }
+    pthread_cond_broadcast(&device->changed);
+    pthread_mutex_unlock(&device->lock);
+    if (last && device->event) {
+        device->event(device->event_opaque, device, TENON_EVENT_STOPPED, "no queue runs");
+    }
+}
+
+/* The queue is OFF: whoever waited for that is told. The last thing that happens to it: quiet may be the end of the device. */
+static void tell_stopped(struct tn_queue *queue)
+{
+    struct tenon_device *device = queue->device;
+    bool quiet = queue->quiet_pending;
+    struct tn_list *link;
+
+    queue->quiet_pending = false;
+    while ((link = tn_list_take_first(&queue->stops)) != NULL) {
+        struct tn_stop *stop = TN_CONTAINER_OF(link, struct tn_stop, link);
+        stop->done(stop->opaque, queue->index, queue->next_avail);
+        free(stop);
+    }
+    tell_paused(device);
+    if (quiet) {
+        tn_life_leave_quiet(device);
+    }
+}
+
+void tn_queue_closed(struct tn_queue *queue)
+{
+    queue->closing = false;
+    tn_queue_teardown(queue);
+    set_state(queue, TN_QUEUE_OFF);
+    tell_stopped(queue);
+}
+
+static void enter(struct tn_queue *queue, enum tn_queue_state state)
+{
+    switch (state) {
+    case TN_QUEUE_OFF:
+        queue->closing = queue->type_started;
+        if (queue->type_started) {
+            queue->type_started = false;
+            if (!queue->device->type->stop(queue)) {
+                break; /* goes on in tn_queue_closed */
+            }
+        }
+        tn_queue_closed(queue);
+        break;
+    case TN_QUEUE_HELD:
+        set_state(queue, state);
+        tell_paused(queue->device);
+        break;
+    case TN_QUEUE_RUNNING:
+        set_state(queue, state);
+        tn_queue_look(queue);
+        break;
+    default: /* PAUSING, DRAINING: it is over when nothing is in flight, which may be now */
+        set_state(queue, state);
+        tn_queue_finish(queue);
+        break;
+    }
+}
+
+void tn_life_event(struct tn_queue *queue, enum tn_queue_event event)
+{
+    enum tn_queue_state state = next_state[queue->state][event];
+
+    if (state != queue->state) {
+        enter(queue, state);
+    }
+}
+
+/* A start that will not happen: its kick descriptor was given to us. */
+static void refuse_start(struct tn_start *start)
+{
+    struct tn_queue *queue = start->queue;
+    struct tenon_device *device = queue->device;
+
+    if (start->ring.kick_fd >= 0) {
+        close(start->ring.kick_fd);
+    }
+    queue->next_avail = start->ring.next_avail;
+    free(start);
+    pthread_mutex_lock(&device->lock);
+    queue->start_pending = false;
+    device->active--;
+    pthread_cond_broadcast(&device->changed);
+    pthread_mutex_unlock(&device->lock);
+}
+
+static const char *why_not_begun(int error)
+{
+    switch (error) {
+    case -EPROTO:
+        return "its inflight record does not belong to it";
+    case -EFAULT:
+        return "its rings do not lie in guest memory";
+    case -ENOMEM:
+        return "the host has no memory for it";
+    default:
+        return "the host could not start it";
+    }
+}
+
+void tn_life_start(struct tenon_post *post)
+{
+    struct tn_start *start = TN_CONTAINER_OF(post, struct tn_start, post);
+    struct tn_queue *queue = start->queue;
+    struct tenon_device *device = queue->device;
+
+    pthread_mutex_lock(&device->lock);
+    bool refused = device->quieting != 0;
+    bool held = !refused && device->paused;
+    struct tenon_mem *mem = device->mem;
+    if (!refused && !held) {
+        queue->state = TN_QUEUE_RUNNING; /* from here on a pause waits for it */
+        queue->start_pending = false;
+        device->touching++;
+    }
+    pthread_mutex_unlock(&device->lock);
+
+    if (refused) {
+        refuse_start(start);
+        return;
+    }
+    if (held) {
+        queue->held_start = start;
+        return;
+    }
+    int error = tn_queue_begin(queue, &start->ring, mem);
+    free(start);
+    if (error < 0) {
+        tn_queue_break(queue, why_not_begun(error));
+        return;
+    }
+    if (queue->irq_on_start) {
+        device->bus_ops.queue_irq(device->bus, queue->index);
+    }
+    if (device->event) {
+        device->event(device->event_opaque, device, TENON_EVENT_STARTED, "a queue runs");
+    }
+    tn_queue_look(queue);
+}
+
+void tn_life_stop(struct tenon_post *post)
+{
+    struct tn_stop *stop = TN_CONTAINER_OF(post, struct tn_stop, post);
+    struct tn_queue *queue = stop->queue;
+
+    tn_list_append(&queue->stops, &stop->link);
+    if (queue->held_start) {
+        struct tn_start *start = queue->held_start;
+        queue->held_start = NULL;
+        refuse_start(start);
+    }
+    if (queue->state == TN_QUEUE_OFF) {
+        tell_stopped(queue);
+        return;
+    }
+    if (stop->drop && !queue->dropping) {
+        queue->dropping = true;
+        if (queue->type_started && queue->device->type->drop) {
+            queue->device->type->drop(queue);
+        }
+    }
+    tn_life_event(queue, TN_EVENT_STOP);
+}
+
+/* The device was paused or resumed: follow it. */
+void tn_life_reconcile(struct tn_queue *queue)
+{
+    struct tenon_device *device = queue->device;
+    struct tn_start *start = queue->held_start;
+
+    pthread_mutex_lock(&device->lock);
+    bool paused = device->paused;
+    pthread_mutex_unlock(&device->lock);
+    if (start && !paused) {
+        queue->held_start = NULL;
+        tn_life_start(&start->post);
+        return;
+    }
+    tn_life_event(queue, paused ? TN_EVENT_HOLD : TN_EVENT_RELEASE);
+}
+
+void tn_life_quiet_heard(struct tn_queue *queue)
+{
+    struct tn_start *start = queue->held_start;
+
+    queue->quiet_pending = true;
+    if (start) {
+        queue->held_start = NULL;
+        refuse_start(start);
+    }
+    if (queue->state == TN_QUEUE_OFF) {
+        tell_stopped(queue);
+        return;
+    }
+    if (!queue->dropping) {
+        queue->dropping = true;
+        if (queue->type_started && queue->device->type->drop) {
+            queue->device->type->drop(queue);
+        }
+    }
+    tn_life_event(queue, TN_EVENT_STOP);
+}
+
+int tenon_device_pause_begin(struct tenon_device *device, void (*done)(void *opaque), void *opaque)
+{
+    struct pause_waiter *waiter = NULL;
+
+    if (done) {
+        waiter = malloc(sizeof(*waiter));
+        if (!waiter) {
+            return -ENOMEM;
+        }
+        waiter->done = done;
+        waiter->opaque = opaque;
+    }
+    pthread_mutex_lock(&device->lock);
+    device->paused = true;
+    if (waiter) {
+        tn_list_append(&device->pause_waiters, &waiter->link);
+    }
+    pthread_mutex_unlock(&device->lock);
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        struct tn_queue *queue = tn_queue_at(device, i);
+        struct tenon_worker *worker =
+            queue ? __atomic_load_n(&queue->worker, __ATOMIC_ACQUIRE) : NULL;
+        if (worker) {
+            tenon_worker_post(worker, &queue->life_post);
+        }
+    }
+    tell_paused(device);
+    return 0;
+}
+
+int tenon_device_pause(struct tenon_device *device, unsigned timeout_ms)
+{
+    int error = tenon_device_pause_begin(device, NULL, NULL);
+
+    return error < 0 ? error : tn_device_wait(device, tn_device_is_paused, timeout_ms);
+}
+
+int tenon_device_resume(struct tenon_device *device)
+{
+    struct tn_list dropped;
+    struct tn_list *link;
+
+    tn_list_init(&dropped);
+    pthread_mutex_lock(&device->lock);
+    device->paused = false;
+    tn_list_splice(&dropped, &device->pause_waiters);
+    pthread_mutex_unlock(&device->lock);
+    while ((link = tn_list_take_first(&dropped)) !=
+           NULL) { /* the pause they waited for will not come */
+        free(TN_CONTAINER_OF(link, struct pause_waiter, link));
+    }
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        struct tn_queue *queue = tn_queue_at(device, i);
+        struct tenon_worker *worker =
+            queue ? __atomic_load_n(&queue->worker, __ATOMIC_ACQUIRE) : NULL;
+        if (worker) {
+            tenon_worker_post(worker, &queue->life_post);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,337 @@
+/*
+ * queue.c: one queue on its worker, from kick to interrupt.
+ *
+ *   kick ──> look ──> serve (the type takes requests) ─ ─ ─ requests end ──> return ──> finish: publish, interrupt
+ *
+ * Kicks are off while a queue is being served and on before it sleeps, with the re-check (pair D in base/shared.h). A turn takes
+ * a bounded number of requests, so that a busy driver cannot hold up a stop, a pause, or its neighbours on the worker.
+ *
+ * Here: the life of one queue between start and stop. Not here: when it may start and stop (life.c).
+ */
+#include "device/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "spec/virtio.h"
+
+static struct tn_queue *of_serve_task(struct tn_task *task)
+{
+    return TN_CONTAINER_OF(task, struct tn_queue, serve_task);
+}
+
+static void interrupt(struct tn_queue *queue)
+{
+    struct tenon_device *device = queue->device;
+
+    tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
+    device->bus_ops.queue_irq(device->bus, queue->index);
+}
+
+static void publish(struct tn_queue *queue)
+{
+    if (tn_vq_publish(queue->vq)) {
+        interrupt(queue);
+    }
+}
+
+/* One bounded turn of serving. */
+static void serve(struct tn_task *task)
+{
+    struct tn_queue *queue = of_serve_task(task);
+
+    if (queue->state != TN_QUEUE_RUNNING || queue->broken) {
+        return;
+    }
+    if (tn_view_poisoned(&queue->view)) {
+        tn_queue_break(queue, "guest memory was truncated by its owner");
+        return;
+    }
+    tn_vq_kicks_off(queue->vq);
+    tn_queue_count(queue, TN_COUNT_TURNS, 1);
+    queue->starved = false;
+
+    unsigned served = queue->device->type->serve(queue, TN_TURN_BUDGET);
+    if (queue->broken || queue->starved) {
+        return; /* broken: for good. Starved: tn_queue_return looks again */
+    }
+    if (served == TN_TURN_BUDGET || queue->poll_without_kick || tn_vq_kicks_on(queue->vq)) {
+        tn_task_ready(queue->worker, &queue->serve_task);
+    }
+}
+
+void tn_queue_look(struct tn_queue *queue)
+{
+    if (queue->state == TN_QUEUE_RUNNING && !queue->broken) {
+        tn_task_ready(queue->worker, &queue->serve_task);
+    }
+}
+
+static void kicked(struct tn_queue *queue)
+{
+    tn_queue_count(queue, TN_COUNT_KICKS, 1);
+    serve(&queue->serve_task);
+}
+
+static void on_kick_fd(void *opaque, int fd, unsigned events)
+{
+    struct tn_queue *queue = opaque;
+
+    (void)events;
+    if (tn_notifier_drain(fd)) {
+        kicked(queue);
+    } else if (fd == queue->kick_fd) {
+        /* Readable with nothing to read: the other side of a pipe closed it. Silence it, the transport will say more. */
+        tenon_watch_set(queue->kick_watch, 0);
+    }
+}
+
+static void on_kick_post(struct tenon_post *post)
+{
+    kicked(TN_CONTAINER_OF(post, struct tn_queue, kick_post));
+}
+
+struct tn_slot *tn_queue_take(struct tn_queue *queue)
+{
+    struct tn_slot *slot = queue->broken ? NULL : tn_slots_take(&queue->slots);
+    struct tn_chain chain;
+    struct iovec *iovecs;
+
+    if (!slot) {
+        queue->starved = true;
+        return NULL;
+    }
+    enum tn_pop pop = tn_vq_pop(queue->vq, &chain);
+    if (pop != TN_POP_CHAIN) {
+        tn_slots_give(&queue->slots, slot);
+        if (pop == TN_POP_BROKEN) {
+            tn_queue_break(queue, tn_vq_broken(queue->vq));
+        }
+        return NULL;
+    }
+    uint32_t count = chain.readable + chain.writable;
+    if (!tn_slots_take_iovecs(&queue->slots, slot, count, &iovecs)) {
+        tn_vq_unpop(queue->vq, &chain);
+        tn_slots_give(&queue->slots, slot);
+        tn_queue_count(queue, TN_COUNT_STARVED, 1);
+        queue->starved = true;
+        return NULL;
+    }
+    if (count != 0) {
+        memcpy(iovecs, chain.iov, count * sizeof(*iovecs));
+    }
+    slot->chain = chain;
+    slot->chain.iov = iovecs;
+    slot->table = tn_view_pin(&queue->view);
+    queue->in_flight++;
+    tn_queue_count(queue, TN_COUNT_REQUESTS, 1);
+    return slot;
+}
+
+void tn_queue_return(struct tn_slot *slot, uint32_t written)
+{
+    struct tn_queue *queue = slot->queue;
+
+    if (queue->broken || queue->dropping) {
+        tn_vq_forget(queue->vq, slot->chain.head);
+    } else {
+        if (tn_vq_unpublished(queue->vq) == 0) {
+            queue->unpublished_since = tn_worker_turn_time(queue->worker);
+        }
+        tn_vq_push(queue->vq, slot->chain.head, written);
+    }
+    tn_view_unpin(&queue->view, slot->table);
+    tn_slots_give(&queue->slots, slot);
+    queue->in_flight--;
+    tn_task_finish(queue->worker, &queue->finish_task);
+    if (queue->starved) {
+        tn_queue_look(queue);
+    }
+}
+
+void tn_queue_breathe(struct tn_queue *queue)
+{
+    tn_worker_run_posts(queue->worker);
+    if (!queue->broken && tn_vq_unpublished(queue->vq) != 0 &&
+        tenon_now() - queue->unpublished_since > TN_PUBLISH_AFTER_NS) {
+        publish(queue);
+    }
+}
+
+/* The end of a turn in which something ended: tell the driver, and notice that a stopping queue has nothing in flight. */
+static void finish(struct tn_task *task)
+{
+    struct tn_queue *queue = TN_CONTAINER_OF(task, struct tn_queue, finish_task);
+
+    if (queue->vq && !queue->broken) {
+        publish(queue);
+    }
+    if (queue->in_flight == 0 && !queue->closing) {
+        tn_life_event(queue, TN_EVENT_DRAINED);
+    }
+}
+
+void tn_queue_finish(struct tn_queue *queue)
+{
+    tn_task_finish(queue->worker, &queue->finish_task);
+}
+
+/* Guest memory changed: take the new table, so that the old one can go, and find the rings in it. */
+static void on_view_changed(struct tenon_post *post)
+{
+    struct tn_queue *queue = TN_CONTAINER_OF(post, struct tn_queue, view_post);
+
+    if (!queue->view_open || !tn_view_refresh(&queue->view)) {
+        return;
+    }
+    if (queue->vq && !queue->broken && !tn_vq_remap(queue->vq)) {
+        tn_queue_break(queue, tn_vq_broken(queue->vq));
+    }
+}
+
+static void view_changed(struct tn_view *view)
+{
+    struct tn_queue *queue = TN_CONTAINER_OF(view, struct tn_queue, view);
+
+    tenon_worker_post(queue->worker, &queue->view_post);
+}
+
+void tn_queue_set_kick(struct tn_queue *queue, int fd)
+{
+    tenon_watch_remove(queue->kick_watch);
+    queue->kick_watch = NULL;
+    if (queue->kick_fd >= 0) {
+        close(queue->kick_fd);
+    }
+    queue->kick_fd = fd;
+    if (fd >= 0 && tenon_watch_add(queue->worker, fd, TENON_READABLE, on_kick_fd, queue,
+                                   &queue->kick_watch) < 0) {
+        tn_queue_break(queue, "its kick descriptor cannot be watched");
+    }
+    tn_queue_look(queue); /* a kick may have gone to the descriptor before */
+}
+
+static int watch_notifier(struct tn_queue *queue)
+{
+    if (queue->notifier.read_fd < 0 || queue->notifier_watch) {
+        return 0;
+    }
+    return tenon_watch_add(queue->worker, queue->notifier.read_fd, TENON_READABLE, on_kick_fd,
+                           queue, &queue->notifier_watch);
+}
+
+/* Everything that a running queue needs, on its worker. On an error what was made is undone by tn_queue_teardown. */
+int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct tenon_mem *mem)
+{
+    struct tenon_device *device = queue->device;
+    struct tn_vq_config config = {
+        .size = ring->entries,
+        .desc_gpa = ring->desc_gpa,
+        .driver_gpa = ring->driver_gpa,
+        .device_gpa = ring->device_gpa,
+        .event_idx = tn_device_has(device, TN_F_EVENT_IDX),
+        .indirect = tn_device_has(device, TN_F_INDIRECT_DESC),
+        .next_avail = ring->next_avail,
+        .used_from_ring = ring->used_from_ring,
+        .inflight = ring->inflight,
+        .inflight_bytes = ring->inflight_bytes,
+    };
+
+    queue->broken = queue->starved = queue->dropping = false;
+    queue->irq_on_start = ring->irq_on_start;
+    queue->poll_without_kick = ring->poll_without_kick;
+    queue->next_avail = ring->next_avail;
+    tn_queue_set_kick(queue, ring->kick_fd);
+
+    int error = tn_view_open(&queue->view, mem, view_changed);
+    if (error < 0) {
+        return error;
+    }
+    queue->view_open = true;
+    error = tn_vq_new(&config, &queue->view, &queue->vq);
+    if (error < 0) {
+        return error;
+    }
+    uint32_t longest = tn_vq_max_iovecs(queue->vq);
+    error = tn_slots_init(&queue->slots, queue, ring->entries + 1, device->slot_bytes,
+                          (uint32_t)tn_max_u64(longest, 4 * ring->entries));
+    if (error < 0) {
+        return error;
+    }
+    error = watch_notifier(queue);
+    if (error < 0) {
+        return error;
+    }
+    error = device->type->start(queue);
+    queue->type_started = error >= 0;
+    return error;
+}
+
+/* Back to nothing: no chain is in flight, or none was ever taken, and the type has stopped. */
+void tn_queue_teardown(struct tn_queue *queue)
+{
+    tn_queue_set_kick(queue, -1);
+    tenon_watch_remove(queue->notifier_watch);
+    queue->notifier_watch = NULL;
+    tn_task_cancel(&queue->serve_task);
+    tn_task_cancel(&queue->finish_task);
+    if (queue->vq) {
+        queue->next_avail = tn_vq_next_avail(queue->vq);
+        tn_vq_free(queue->vq);
+        queue->vq = NULL;
+    }
+    if (queue->view_open) {
+        tn_view_close(&queue->view);
+        queue->view_open = false;
+    }
+    tn_slots_fini(&queue->slots);
+}
+
+static void on_life_post(struct tenon_post *post)
+{
+    tn_life_reconcile(TN_CONTAINER_OF(post, struct tn_queue, life_post));
+}
+
+static void on_quiet_post(struct tenon_post *post)
+{
+    tn_life_quiet_heard(TN_CONTAINER_OF(post, struct tn_queue, quiet_post));
+}
+
+struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index)
+{
+    struct tn_queue *queue = calloc(1, sizeof(*queue));
+
+    if (!queue) {
+        return NULL;
+    }
+    queue->device = device;
+    queue->index = index;
+    queue->kick_fd = -1;
+    queue->notifier.read_fd = queue->notifier.write_fd = -1;
+    tn_task_init(&queue->serve_task, serve);
+    tn_task_init(&queue->finish_task, finish);
+    tn_list_init(&queue->stops);
+    queue->kick_post.fn = on_kick_post;
+    queue->view_post.fn = on_view_changed;
+    queue->life_post.fn = on_life_post;
+    queue->quiet_post.fn = on_quiet_post;
+    return queue;
+}
+
+void tn_queue_free(struct tn_queue *queue)
+{
+    if (!queue) {
+        return;
+    }
+    tn_notifier_close(&queue->notifier);
+    free(queue);
+}
+
+struct tn_queue *tn_queue_at(const struct tenon_device *device, unsigned index)
+{
+    return index < device->queue_count ? __atomic_load_n(&device->queues[index], __ATOMIC_ACQUIRE)
+                                       : NULL;
+}

@@ -1,0 +1,86 @@
+/*
+ * wait.c: the synchronous wrappers: a deadline around what is asynchronous inside. Where a worker of the device has no thread, the
+ * waiting thread turns its crank meanwhile, or nothing would ever end.
+ */
+#include "device/device.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/err.h"
+
+enum { CRANK_MS = 1 };
+
+bool tn_device_is_quiet(const struct tenon_device *device)
+{
+    return device->active == 0 && device->quieting == 0;
+}
+
+bool tn_device_is_paused(const struct tenon_device *device)
+{
+    return device->paused && device->touching == 0;
+}
+
+/* Turns each worker that has no thread once. False when there is none. */
+static bool crank(struct tenon_device *device)
+{
+    bool cranked = false;
+
+    for (unsigned i = 0; i < device->worker_count; i++) {
+        struct tenon_worker *worker = device->workers[i];
+        if (!tn_worker_has_thread(worker) && !tenon_worker_here(worker)) {
+            tenon_worker_run(worker, CRANK_MS);
+            cranked = true;
+        }
+    }
+    return cranked;
+}
+
+static struct timespec as_timespec(uint64_t ns)
+{
+    struct timespec when = { .tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u) };
+    return when;
+}
+
+int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon_device *device),
+                   unsigned timeout_ms)
+{
+    uint64_t deadline = tenon_now() + (uint64_t)timeout_ms * 1000000u;
+    struct timespec until = as_timespec(deadline);
+    int result = 0;
+
+    pthread_mutex_lock(&device->lock);
+    while (!ready(device)) {
+        if (tenon_now() >= deadline) {
+            result = tn_error(-ETIMEDOUT,
+                              "%s: operations of the disk are still under way after %u ms; "
+                              "ask again later",
+                              device->name, timeout_ms);
+            break;
+        }
+        pthread_mutex_unlock(&device->lock);
+        bool cranked = crank(device);
+        pthread_mutex_lock(&device->lock);
+        if (!cranked && !ready(device)) {
+            pthread_cond_timedwait(&device->changed, &device->lock, &until);
+        }
+    }
+    pthread_mutex_unlock(&device->lock);
+    return result;
+}
+
+int tenon_bus_wait_quiet(struct tenon_device *device, unsigned timeout_ms)
+{
+    return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
+}
+
+bool tenon_bus_is_quiet(const struct tenon_device *device)
+{
+    struct tenon_device *locked = (struct tenon_device *)(uintptr_t)device;
+
+    pthread_mutex_lock(&locked->lock);
+    bool quiet = tn_device_is_quiet(device);
+    pthread_mutex_unlock(&locked->lock);
+    return quiet;
+}
