@@ -1,8 +1,8 @@
 /*
  * tenon/blk.h: a virtio block device (VIRTIO 1.4 section 5.2) over a tenon_disk.
  *
- * Offered: VERSION_1, INDIRECT_DESC, EVENT_IDX, RING_RESET, SIZE_MAX, SEG_MAX, BLK_SIZE, TOPOLOGY, MQ, FLUSH and CONFIG_WCE; RO, DISCARD and
- * WRITE_ZEROES where the disk is so or can do so.
+ * Offered: VERSION_1, INDIRECT_DESC, EVENT_IDX, RING_RESET, SIZE_MAX, SEG_MAX, BLK_SIZE, TOPOLOGY,
+ * MQ, FLUSH and CONFIG_WCE; RO, DISCARD and WRITE_ZEROES where the disk is so or can do so.
  */
 #ifndef TENON_BLK_H
 #define TENON_BLK_H
@@ -16,33 +16,43 @@ extern "C" {
 #endif
 
 enum tenon_cache {
-    TENON_CACHE_WRITEBACK = 0,    /* writes complete when the disk has them; FLUSH makes them stable */
-    TENON_CACHE_WRITETHROUGH = 1, /* each write is stable when it completes; the driver may switch with CONFIG_WCE */
-    TENON_CACHE_UNSAFE = 2        /* FLUSH is offered and answered at once: for throw-away disks. A host crash loses data */
+    /* writes complete when the disk has them; FLUSH makes them stable */
+    TENON_CACHE_WRITEBACK = 0,
+    /* each write is stable when it completes; the driver may switch with CONFIG_WCE */
+    TENON_CACHE_WRITETHROUGH = 1,
+    /* FLUSH is offered and answered at once: for throw-away disks. A host crash loses data */
+    TENON_CACHE_UNSAFE = 2
 };
 
 struct tenon_blk_opts {
     size_t size;
-    const char *name;                 /* default "blk" */
-    struct tenon_disk *disk;          /* required; the device keeps it alive */
-    struct tenon_worker **workers;    /* queue i runs on worker i mod n; they outlive the device. None: one of the device's own */
+    const char *name;        /* default "blk" */
+    struct tenon_disk *disk; /* required; the device keeps it alive */
+    /* queue i runs on worker i mod n; they outlive the device. None: one of the device's own */
+    struct tenon_worker **workers;
     unsigned worker_count;
-    unsigned queues;                  /* 1 to 256; default 1 */
-    unsigned queue_size;              /* largest ring, a power of 2 from 1 to 32768; default 256 */
-    const char *serial;               /* at most 20 bytes, for GET_ID; default: the name */
+    unsigned queues;     /* 1 to 256; default 1 */
+    unsigned queue_size; /* largest ring, a power of 2 from 1 to 32768; default 256 */
+    const char *serial;  /* at most 20 bytes, for GET_ID; default: the name */
     enum tenon_cache cache;
-    bool read_only;                   /* also when the disk could be written */
-    uint32_t block_bytes;             /* advertised logical block size; 0: the disk's */
-    bool no_discard;                  /* offer neither DISCARD nor deallocating WRITE_ZEROES */
-    enum tenon_loop loop;             /* of the worker that the device makes for itself */
+    bool read_only;       /* also when the disk could be written */
+    uint32_t block_bytes; /* advertised logical block size; 0: the disk's */
+    bool no_discard;      /* offer neither DISCARD nor deallocating WRITE_ZEROES */
+    enum tenon_loop loop; /* of the worker that the device makes for itself */
     tenon_event_fn *event;
     void *opaque;
 };
 
-/* -EINVAL (an option, named in tenon_error), -ENOMEM. Starts no thread: that happens with the first queue. Any thread. */
+/*
+ * -EINVAL (an option, named in tenon_error), -ENOMEM. Starts no thread: that happens with the first
+ * queue. Any thread.
+ */
 TENON_API int tenon_blk_new(const struct tenon_blk_opts *opts, struct tenon_device **out);
 
-/* The disk changed its size: reads it again, changes capacity and tells the driver (BLK-40). Any thread. */
+/*
+ * The disk changed its size: reads it again, changes capacity and tells the driver (BLK-40). Any
+ * thread.
+ */
 TENON_API int tenon_blk_resized(struct tenon_device *device);
 
 #ifdef __cplusplus

@@ -1,8 +1,10 @@
 /*
- * tenon/mem.h: guest memory, as the device sees it: regions of guest-physical addresses, each backed by memory of this process.
+ * tenon/mem.h: guest memory, as the device sees it: regions of guest-physical addresses, each
+ * backed by memory of this process.
  *
- * Regions come and go while queues run. A region that was removed is *released* (unmapped, its callback called) only when no request
- * can touch it any more. A buffer that crosses from one region into its neighbour is one buffer.
+ * Regions come and go while queues run. A region that was removed is *released* (unmapped, its
+ * callback called) only when no request can touch it any more. A buffer that crosses from one
+ * region into its neighbour is one buffer.
  */
 #ifndef TENON_MEM_H
 #define TENON_MEM_H
@@ -26,13 +28,19 @@ enum {
 
 struct tenon_region {
     size_t size;
-    uint64_t gpa;         /* first guest-physical address */
-    uint64_t bytes;       /* length; not 0; gpa + bytes must not wrap */
-    void *host;           /* where it is in this process; NULL: map `fd` */
-    int fd;               /* only with host == NULL: mapped shared, read-write; not kept, you may close it after the call */
-    uint64_t fd_offset;   /* where the region begins in the file; need not be aligned to a page */
+    uint64_t gpa;   /* first guest-physical address */
+    uint64_t bytes; /* length; not 0; gpa + bytes must not wrap */
+    void *host;     /* where it is in this process; NULL: map `fd` */
+    /*
+     * only with host == NULL: mapped shared, read-write; not kept, you may close it after the call
+     */
+    int fd;
+    uint64_t fd_offset; /* where the region begins in the file; need not be aligned to a page */
     unsigned flags;
-    /* Called once when nothing uses the region any more (after it was unmapped, if we mapped it). On any thread. May be NULL. */
+    /*
+     * Called once when nothing uses the region any more (after it was unmapped, if we mapped it).
+     * On any thread. May be NULL.
+     */
     void (*released)(void *opaque);
     void *opaque;
 };
@@ -41,25 +49,30 @@ struct tenon_region {
 TENON_API int tenon_mem_new(struct tenon_mem **out);
 
 /*
- * Adds a region; queues see it from their next turn on. -EINVAL (empty, wraps, larger than its file), -EEXIST (overlaps another),
+ * Adds a region; queues see it from their next turn on. -EINVAL (empty, wraps, larger than its
+ * file), -EEXIST (overlaps another),
  * -ENOMEM, or mmap's error. Any thread.
  */
 TENON_API int tenon_mem_add(struct tenon_mem *mem, const struct tenon_region *region);
 
 /*
- * Removes the region that begins at `gpa` and is `bytes` long. Returns at once; `released` tells when it is really free. A queue
- * whose rings lie there breaks (the guest is told). -ENOENT. Any thread.
+ * Removes the region that begins at `gpa` and is `bytes` long. Returns at once; `released` tells
+ * when it is really free. A queue whose rings lie there breaks (the guest is told). -ENOENT. Any
+ * thread.
  */
 TENON_API int tenon_mem_remove(struct tenon_mem *mem, uint64_t gpa, uint64_t bytes);
 
-/* Removes all regions, then frees the object when its last user is gone. Accepts NULL. Any thread. */
+/*
+ * Removes all regions, then frees the object when its last user is gone. Accepts NULL. Any thread.
+ */
 TENON_API void tenon_mem_free(struct tenon_mem *mem);
 
 /*
- * For SIGBUS: memory that another process shares with us by a file can be truncated by it, and touching it then raises SIGBUS here.
- * Call this from your handler (installed with SA_SIGINFO): when the address lies in a region that Tenon mapped, a page
- * of zeroes is put in its place, the region is marked as gone (its queues break, its session ends), and the result is true: return from
- * the handler. False: the fault is not ours; do what you did before. Async-signal-safe.
+ * For SIGBUS: memory that another process shares with us by a file can be truncated by it, and
+ * touching it then raises SIGBUS here. Call this from your handler (installed with SA_SIGINFO):
+ * when the address lies in a region that Tenon mapped, a page of zeroes is put in its place, the
+ * region is marked as gone (its queues break, its session ends), and the result is true: return
+ * from the handler. False: the fault is not ours; do what you did before. Async-signal-safe.
  */
 TENON_API bool tenon_sigbus(const siginfo_t *info);
 

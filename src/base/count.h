@@ -1,6 +1,6 @@
 /*
- * count.h: counters that one thread writes and any thread reads. A relaxed load and store is all that a single writer
- * needs: no lock, no atomic read-modify-write, readable while anything hangs.
+ * count.h: counters that one thread writes and any thread reads. A relaxed load and store is all
+ * that a single writer needs: no lock, no atomic read-modify-write, readable while anything hangs.
  */
 #ifndef TN_BASE_COUNT_H
 #define TN_BASE_COUNT_H

@@ -1,6 +1,6 @@
 /*
- * err.c: the last sentence of each thread, in a thread-local buffer: no allocation, no lock, and nothing that one thread's
- * failure can do to another's message.
+ * err.c: the last sentence of each thread, in a thread-local buffer: no allocation, no lock, and
+ * nothing that one thread's failure can do to another's message.
  */
 #include "base/err.h"
 

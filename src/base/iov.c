@@ -32,7 +32,8 @@ bool tn_iov_has_hole(const struct iovec *iov, unsigned count, uint64_t offset, u
     return bytes != 0;
 }
 
-bool tn_iov_copy_from(void *to, const struct iovec *iov, unsigned count, uint64_t offset, uint64_t bytes)
+bool tn_iov_copy_from(void *to, const struct iovec *iov, unsigned count, uint64_t offset,
+                      uint64_t bytes)
 {
     uint8_t *out = to;
 
@@ -53,7 +54,8 @@ bool tn_iov_copy_from(void *to, const struct iovec *iov, unsigned count, uint64_
     return true;
 }
 
-bool tn_iov_copy_to(const struct iovec *iov, unsigned count, uint64_t offset, const void *from, uint64_t bytes)
+bool tn_iov_copy_to(const struct iovec *iov, unsigned count, uint64_t offset, const void *from,
+                    uint64_t bytes)
 {
     const uint8_t *in = from;
 

@@ -1,6 +1,6 @@
 /*
- * list.h: a circular doubly linked list whose links live in its members. Adding and removing are O(1) and never
- * allocate. One thread at a time.
+ * list.h: a circular doubly linked list whose links live in its members. Adding and removing are
+ * O(1) and never allocate. One thread at a time.
  */
 #ifndef TN_BASE_LIST_H
 #define TN_BASE_LIST_H
@@ -12,14 +12,27 @@ struct tn_list {
     struct tn_list *next, *prev;
 };
 
-/* The struct that `member` is a part of. A macro because C has no other way to name a type and a field. */
-#define TN_CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+/*
+ * The struct that `member` is a part of. A macro because C has no other way to name a type and a
+ * field.
+ */
+#define TN_CONTAINER_OF(pointer, type, member)                                                     \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-static inline void tn_list_init(struct tn_list *list) { list->next = list->prev = list; }
-static inline bool tn_list_empty(const struct tn_list *list) { return list->next == list; }
+static inline void tn_list_init(struct tn_list *list)
+{
+    list->next = list->prev = list;
+}
+static inline bool tn_list_empty(const struct tn_list *list)
+{
+    return list->next == list;
+}
 
 /* A link that was initialised or removed, and is in no list. */
-static inline bool tn_list_unlinked(const struct tn_list *link) { return link->next == link; }
+static inline bool tn_list_unlinked(const struct tn_list *link)
+{
+    return link->next == link;
+}
 
 static inline void tn_list_insert_before(struct tn_list *where, struct tn_list *link)
 {
@@ -29,7 +42,10 @@ static inline void tn_list_insert_before(struct tn_list *where, struct tn_list *
     where->prev = link;
 }
 
-static inline void tn_list_append(struct tn_list *list, struct tn_list *link) { tn_list_insert_before(list, link); }
+static inline void tn_list_append(struct tn_list *list, struct tn_list *link)
+{
+    tn_list_insert_before(list, link);
+}
 static inline void tn_list_prepend(struct tn_list *list, struct tn_list *link)
 {
     tn_list_insert_before(list->next, link);

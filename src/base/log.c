@@ -1,6 +1,6 @@
 /*
- * log.c: hands one finished line to the embedder's target. The target is the library's one global, set before anything
- * else runs; it is read with acquire so that a later change is seen whole.
+ * log.c: hands one finished line to the embedder's target. The target is the library's one global,
+ * set before anything else runs; it is read with acquire so that a later change is seen whole.
  */
 #include "base/log.h"
 

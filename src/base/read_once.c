@@ -1,6 +1,7 @@
 /*
- * read_once.c: the recorder behind -Dread_once=true (see shared.h). Per thread, the ranges of guest memory that were read
- * since the last tn_read_once_begin(); a read that overlaps one of them is a double fetch, counted for the test to see.
+ * read_once.c: the recorder behind -Dread_once=true (see shared.h). Per thread, the ranges of guest
+ * memory that were read since the last tn_read_once_begin(); a read that overlaps one of them is a
+ * double fetch, counted for the test to see.
  */
 #include "base/shared.h"
 

@@ -1,7 +1,8 @@
 /*
- * shared.c: the copies of shared.h, made of relaxed atomic accesses: a data race with the guest then yields an
- * old or a new value, never undefined behaviour. Words where both sides are aligned, bytes elsewhere. The large copies
- * of a memory disk come through here too, so the middle is done eight bytes at a time.
+ * shared.c: the copies of shared.h, made of relaxed atomic accesses: a data race with the guest
+ * then yields an old or a new value, never undefined behaviour. Words where both sides are aligned,
+ * bytes elsewhere. The large copies of a memory disk come through here too, so the middle is done
+ * eight bytes at a time.
  */
 #include "base/shared.h"
 

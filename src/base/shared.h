@@ -1,15 +1,18 @@
 /*
- * shared.h: reading and writing memory that the guest, on another CPU, may write at the same moment.
+ * shared.h: reading and writing memory that the guest, on another CPU, may write at the same
+ * moment.
  *
  *   device                                     driver
  *   load16_acquire(avail.idx)     pair A       descriptors and ring entry written, then avail.idx
  *   store16_release(used.idx)     pair B       used.idx read, then the used elements
  *   full barrier, read used_event  pair C      used_event written, full barrier, read used.idx
- *   avail_event written, full barrier, read avail.idx   pair D   avail.idx written, full barrier, read avail_event
+ *   avail_event written, full barrier, read avail.idx   pair D   avail.idx written, full barrier,
+ *   read avail_event
  *
- * Read once: every load here copies into private memory, and what was copied is never fetched again. Built with
- * -Dread_once=true, each load is recorded until the next tn_read_once_begin() and a byte that is read twice is
- * reported (read_once.c); otherwise the recording compiles to nothing.
+ * Read once: every load here copies into private memory, and what was copied is never fetched
+ * again. Built with
+ * -Dread_once=true, each load is recorded until the next tn_read_once_begin() and a byte that is
+ * read twice is reported (read_once.c); otherwise the recording compiles to nothing.
  */
 #ifndef TN_BASE_SHARED_H
 #define TN_BASE_SHARED_H
@@ -34,7 +37,10 @@ static inline void tn_read_once_note(const volatile void *from, size_t bytes)
 }
 #endif
 
-/* Index and flag words are polled, so reading them again is their nature: these loads are not recorded. */
+/*
+ * Index and flag words are polled, so reading them again is their nature: these loads are not
+ * recorded.
+ */
 static inline uint16_t tn_shared_load16(const le16 *p)
 {
     return TN_LE16(__atomic_load_n(&p->raw, __ATOMIC_RELAXED));
@@ -65,8 +71,14 @@ static inline void tn_shared_store8(uint8_t *p, uint8_t v)
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
-/* Nothing moves across it, not even a later load before an earlier store (which acquire and release allow). */
-static inline void tn_full_barrier(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+/*
+ * Nothing moves across it, not even a later load before an earlier store (which acquire and release
+ * allow).
+ */
+static inline void tn_full_barrier(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 /* A ring entry: part of one request, so recorded. */
 static inline uint16_t tn_shared_load16_once(const le16 *p)
@@ -75,7 +87,9 @@ static inline uint16_t tn_shared_load16_once(const le16 *p)
     return tn_shared_load16(p);
 }
 
-/* Half a descriptor: the copy that is made so often that it deserves no call. `p` is aligned to 8. */
+/*
+ * Half a descriptor: the copy that is made so often that it deserves no call. `p` is aligned to 8.
+ */
 static inline uint64_t tn_shared_load64_once(const void *p)
 {
     tn_read_once_note(p, sizeof(uint64_t));

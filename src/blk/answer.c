@@ -1,6 +1,6 @@
 /*
- * answer.c: the one place that turns a result into a status byte and a used length, and gives the request back. The status and the
- * data are written before the used entry is published (BLK-43).
+ * answer.c: the one place that turns a result into a status byte and a used length, and gives the
+ * request back. The status and the data are written before the used entry is published (BLK-43).
  *
  *   used length   IN, GET_ID that succeeded: the data and the status byte; everything else: 1
  */
@@ -10,7 +10,10 @@
 #include "base/num.h"
 #include "base/shared.h"
 
-/* BLK-44, BLK-45: 20 bytes, or what fits; a longer buffer gets one NUL more, so that the used length is true for it too. */
+/*
+ * BLK-44, BLK-45: 20 bytes, or what fits; a longer buffer gets one NUL more, so that the used
+ * length is true for it too.
+ */
 static uint32_t answer_id(struct blk_request *request)
 {
     const struct blk *blk = blk_of(request->slot.queue);
@@ -25,8 +28,8 @@ static uint32_t answer_id(struct blk_request *request)
 }
 
 /*
- * A failed read reports one byte, and that byte is the first of the buffer, not the status at its end: so it has to be
- * written (SPLIT-28: the used length never says more than what was written).
+ * A failed read reports one byte, and that byte is the first of the buffer, not the status at its
+ * end: so it has to be written (SPLIT-28: the used length never says more than what was written).
  */
 static void own_first_byte(struct blk_request *request)
 {
@@ -69,8 +72,10 @@ void blk_answer(struct blk_request *request)
 {
     uint32_t written = 1;
 
-    if (request->slot.queue
-            ->dropping) { /* reset: the request ends, and nobody is to hear of it (BASIC-30, BASIC-42) */
+    if (request->slot
+            .queue
+            /* reset: the request ends, and nobody is to hear of it (BASIC-30, BASIC-42) */
+            ->dropping) {
         tn_queue_return(&request->slot, 0);
         return;
     }

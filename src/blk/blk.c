@@ -1,7 +1,9 @@
 /*
- * blk.c: the block device object: what it offers, its config space, its cache mode. Requests are served in serve.c.
+ * blk.c: the block device object: what it offers, its config space, its cache mode. Requests are
+ * served in serve.c.
  *
- * Config space is made from a few values each time it is read, so reading it takes no lock and sees each field whole.
+ * Config space is made from a few values each time it is read, so reading it takes no lock and sees
+ * each field whole.
  */
 #include "blk/blk.h"
 

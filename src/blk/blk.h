@@ -2,8 +2,10 @@
  * blk.h: the block device's own structures: the door of blk/, which nobody but its own files opens.
  *
  *   serve.c   the order of the steps, and who owns a request between them: read this first
- *   parse.c   what a request looks like in guest memory      check.c   what is legal      answer.c   status byte and used length
- *   order.c   who goes before whom: flushes, overlapping writes              ranges.c   discard and write-zeroes
+ *   parse.c   what a request looks like in guest memory      check.c   what is legal      answer.c
+ *             status byte and used length
+ *   order.c   who goes before whom: flushes, overlapping writes              ranges.c   discard and
+ *             write-zeroes
  *   blk.c     the device object, features and config space
  */
 #ifndef TN_BLK_BLK_H
@@ -44,7 +46,10 @@ struct blk_range {
     uint64_t offset, bytes;
 };
 
-/* One request, from the ring to its answer. A value: everything in it was copied from guest memory once. */
+/*
+ * One request, from the ring to its answer. A value: everything in it was copied from guest memory
+ * once.
+ */
 struct blk_request {
     struct tn_slot slot; /* first */
     uint32_t type;       /* TN_BLK_T_*, as the driver wrote it */
@@ -136,7 +141,10 @@ bool blk_check(const struct blk *blk, struct blk_request *request);
 /* Whether the disk has to be asked; false: the answer is known already. */
 bool blk_needs_disk(const struct blk *blk, const struct blk_request *request);
 
-/* answer.c: the one place that turns a result into a status byte and a used length. The request is gone afterwards. */
+/*
+ * answer.c: the one place that turns a result into a status byte and a used length. The request is
+ * gone afterwards.
+ */
 void blk_answer(struct blk_request *request);
 void blk_count(struct blk_request *request);
 

@@ -1,5 +1,6 @@
 /*
- * check.c: what is legal. Every check stands here and comes before any I/O; what passed need not be looked at again.
+ * check.c: what is legal. Every check stands here and comes before any I/O; what passed need not be
+ * looked at again.
  *
  * Refused requests get IOERR or, where the standard says so, UNSUPP, and touch nothing.
  */
@@ -16,7 +17,10 @@ static bool refuse(struct blk_request *request, uint8_t status)
     return false;
 }
 
-/* The whole request, not each of its segments, lies within the disk; nothing is multiplied before it is known to fit (BLK-33). */
+/*
+ * The whole request, not each of its segments, lies within the disk; nothing is multiplied before
+ * it is known to fit (BLK-33).
+ */
 static bool within_disk(const struct blk *blk, const struct blk_request *request)
 {
     return request->data_bytes % TN_BLK_SECTOR_BYTES == 0 &&

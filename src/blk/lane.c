@@ -1,6 +1,7 @@
 /*
- * lane.c: the device's channels to its disk: one for each worker that queues of it run on, opened with the first queue there and closed
- * with the last. On the queue's worker; the array is guarded because queues of several workers start at once.
+ * lane.c: the device's channels to its disk: one for each worker that queues of it run on, opened
+ * with the first queue there and closed with the last. On the queue's worker; the array is guarded
+ * because queues of several workers start at once.
  */
 #include "blk/blk.h"
 

@@ -1,14 +1,18 @@
 /*
- * order.c: who goes before whom on one queue. A list holds, in order of arrival, the writes (WRITE_ZEROES and DISCARD too) that
- * have not ended and the flushes that wait for them:
+ * order.c: who goes before whom on one queue. A list holds, in order of arrival, the writes
+ * (WRITE_ZEROES and DISCARD too) that have not ended and the flushes that wait for them:
  *
- *   write A   write B   flush F   write C       F goes when A and B have ended; C need not wait for F
+ *   write A   write B   flush F   write C       F goes when A and B have ended; C need not wait for
+ *   F
  *
- *   - A flush follows the writes that were popped before it on its own queue. Being an operation on the whole disk it covers what
+ *   - A flush follows the writes that were popped before it on its own queue. Being an operation on
+ *     the whole disk it covers what
  *     completed before on any queue (BLK-21), and it waits for no other queue.
- *   - Writes that overlap keep their order of arrival: the later one is held back until the earlier ones have ended.
+ *   - Writes that overlap keep their order of arrival: the later one is held back until the earlier
+ *     ones have ended.
  *
- * Reads are not ordered: drivers do not read what they are writing, and the standard promises nothing (BLK-37).
+ * Reads are not ordered: drivers do not read what they are writing, and the standard promises
+ * nothing (BLK-37).
  */
 #include "blk/blk.h"
 
@@ -57,7 +61,10 @@ bool blk_order_enter(struct blk_queue *queue, struct blk_request *request)
     return !is_flush(request) && request->blockers == 0;
 }
 
-/* A write has ended: `ready` gets the links of those that may go to the disk now, in order of arrival. */
+/*
+ * A write has ended: `ready` gets the links of those that may go to the disk now, in order of
+ * arrival.
+ */
 void blk_order_leave(struct blk_queue *queue, struct blk_request *request, struct tn_list *ready)
 {
     struct tn_list *link = request->order.next;

@@ -4,14 +4,17 @@
  *   readable  [ header 16 ][ data of OUT, DISCARD, WRITE_ZEROES ... ]
  *   writable  [ data of IN, GET_ID ... ][ status 1 ]
  *
- * Everything is copied once; from here on the request is a private value. No assumption on how it is cut into
- * descriptors (SPLIT-07). Nothing here decides what is legal.
+ * Everything is copied once; from here on the request is a private value. No assumption on how it
+ * is cut into descriptors (SPLIT-07). Nothing here decides what is legal.
  */
 #include "blk/blk.h"
 
 #include "base/iov.h"
 
-/* Where the status byte is: the last byte of the writable part (BLK-24). NULL when there is none, or it is outside memory. */
+/*
+ * Where the status byte is: the last byte of the writable part (BLK-24). NULL when there is none,
+ * or it is outside memory.
+ */
 static uint8_t *find_status(const struct tn_chain *chain)
 {
     if (chain->writable == 0) {

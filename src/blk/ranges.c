@@ -1,6 +1,6 @@
 /*
- * ranges.c: the segments of DISCARD and WRITE_ZEROES (BLK-49). All of them are copied and checked before the first is
- * acted on; then they go to the disk one after another, as one request.
+ * ranges.c: the segments of DISCARD and WRITE_ZEROES (BLK-49). All of them are copied and checked
+ * before the first is acted on; then they go to the disk one after another, as one request.
  */
 #include "blk/blk.h"
 
@@ -13,7 +13,10 @@ static bool refuse(struct blk_request *request, uint8_t status)
     return false;
 }
 
-/* Flags first, over all segments (BLK-51, BLK-52): an unknown one makes the whole command unsupported. */
+/*
+ * Flags first, over all segments (BLK-51, BLK-52): an unknown one makes the whole command
+ * unsupported.
+ */
 static bool check_flags(struct blk_request *request, const struct tn_blk_range *wire,
                         unsigned count)
 {
@@ -49,7 +52,10 @@ bool blk_ranges_read(const struct blk *blk, struct blk_request *request)
             !tn_range_within(sector, sectors, blk_capacity(blk))) {
             return refuse(request, TN_BLK_S_IOERR); /* BLK-57 */
         }
-        /* One segment that must stay allocated keeps all of them so: always correct, and drivers do not mix. */
+        /*
+         * One segment that must stay allocated keeps all of them so: always correct, and drivers do
+         * not mix.
+         */
         request->unmap &= (tn_from_le32(wire[i].flags) & TN_BLK_RANGE_F_UNMAP) != 0;
         if (sectors != 0) {
             struct blk_range *range = &request->ranges[request->range_count++];

@@ -1,12 +1,14 @@
 /*
  * serve.c: one turn of one request queue.
  *
- *   ring --take--> slot --parse--> check --> order --> submit --> disk ... done --> answer --return--> ring
+ *   ring --take--> slot --parse--> check --> order --> submit --> disk ... done --> answer
+ *   --return--> ring
  *                           \________________ answered at once ________________/
  *
- * A request is in the ring, in its turn, behind others (order.c), in front of a full disk, in the disk, or answered; each arrow
- * has one function. Here: the order of the steps. Not here: what is legal (check.c), what a request looks like in
- * memory (parse.c), who goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
+ * A request is in the ring, in its turn, behind others (order.c), in front of a full disk, in the
+ * disk, or answered; each arrow has one function. Here: the order of the steps. Not here: what is
+ * legal (check.c), what a request looks like in memory (parse.c), who goes before whom (order.c).
+ * Runs on the queue's worker; takes no lock, allocates nothing.
  */
 #include "blk/blk.h"
 
@@ -14,7 +16,10 @@
 
 static void done(struct tenon_io *io, int result);
 
-/* Serves at most `budget` requests; returns how many it took. What has ended is published at the end of the turn. */
+/*
+ * Serves at most `budget` requests; returns how many it took. What has ended is published at the
+ * end of the turn.
+ */
 unsigned blk_serve(struct tn_queue *queue, unsigned budget)
 {
     struct blk *blk = blk_of(queue);
@@ -131,8 +136,8 @@ void blk_resubmit_full(struct blk_lane *lane)
 }
 
 /*
- * The request is over: it is answered, and whoever waited for it may go. When the queue is reset those end as well, one after
- * another, without ever reaching the disk.
+ * The request is over: it is answered, and whoever waited for it may go. When the queue is reset
+ * those end as well, one after another, without ever reaching the disk.
  */
 static void end(struct blk_request *request)
 {
@@ -169,7 +174,10 @@ static void done(struct tenon_io *io, int result)
     request->in_disk = false;
     lane->in_disk--;
     if (result < 0) {
-        /* A disk that turns out not to be able to: the driver hears it in the standard's words, and nothing is lost. */
+        /*
+         * A disk that turns out not to be able to: the driver hears it in the standard's words, and
+         * nothing is lost.
+         */
         request->verdict = TN_BLK_S_IOERR;
         tn_queue_count(request->slot.queue, BLK_COUNT_ERRORS, 1);
     } else if (request->range_next < request->range_count && !request->slot.queue->dropping) {
@@ -199,8 +207,8 @@ static void drop_full(struct tn_queue *queue, struct blk_lane *lane)
 }
 
 /*
- * The queue is reset: what waits in front of a full disk ends here, and what the disk can let go of too. The rest ends when the disk
- * says so; its buffers stay pinned until then.
+ * The queue is reset: what waits in front of a full disk ends here, and what the disk can let go of
+ * too. The rest ends when the disk says so; its buffers stay pinned until then.
  */
 void blk_drop(struct tn_queue *queue)
 {

@@ -1,6 +1,6 @@
 /*
- * bus.c: what a transport asks of a device (<tenon/bus.h>). Each call checks what can be checked now, and posts the rest to the worker
- * of the queue; none waits. Any thread.
+ * bus.c: what a transport asks of a device (<tenon/bus.h>). Each call checks what can be checked
+ * now, and posts the rest to the worker of the queue; none waits. Any thread.
  */
 #include "device/device.h"
 

@@ -1,6 +1,6 @@
 /*
- * device.c: the device object: features, config space, statistics, reset, and its end. Which bits exist and what config space says
- * is the type's; what is true of every device stands here.
+ * device.c: the device object: features, config space, statistics, reset, and its end. Which bits
+ * exist and what config space says is the type's; what is true of every device stands here.
  */
 #include "device/device.h"
 
@@ -175,7 +175,10 @@ void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), vo
     if (under_way) {
         return; /* whoever asks meanwhile is told together with the first */
     }
-    /* No queue gets a worker while quieting is not 0 (tenon_bus_queue_start), so these are the ones that were counted. */
+    /*
+     * No queue gets a worker while quieting is not 0 (tenon_bus_queue_start), so these are the ones
+     * that were counted.
+     */
     for (unsigned i = 0; i < device->queue_count; i++) {
         struct tenon_worker *worker = tenon_bus_queue_worker(device, i);
         if (worker) {
@@ -193,9 +196,9 @@ int tenon_device_reset(struct tenon_device *device, unsigned timeout_ms)
     void *bus = device->bus;
     pthread_mutex_unlock(&device->lock);
     if (broken) {
-        broken(
-            bus, 0,
-            "the host reset the device"); /* the driver did not ask for it, so it has to hear of it */
+        broken(bus, 0,
+               /* the driver did not ask for it, so it has to hear of it */
+               "the host reset the device");
     }
     tenon_bus_quiet(device, NULL, NULL);
     return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
@@ -206,7 +209,10 @@ void tenon_device_free(struct tenon_device *device)
     if (!device) {
         return;
     }
-    /* Also for a device that is quiet: posts that were on their way to its queues have run when this one has. */
+    /*
+     * Also for a device that is quiet: posts that were on their way to its queues have run when
+     * this one has.
+     */
     tenon_bus_quiet(device, NULL, NULL);
     while (tn_device_wait(device, tn_device_is_quiet, FREE_POLL_MS) < 0) {
         continue;

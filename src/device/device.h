@@ -5,8 +5,9 @@
  *                           │          └─ slots: requests in flight, with their chains
  *                           └─ life.c: run, pause, quiet
  *
- * A device type never sees a ring format or a transport. Everything about one queue runs on its worker, without a lock;
- * device->lock guards the control plane, and is held for a few instructions at a time, never over a callback or I/O.
+ * A device type never sees a ring format or a transport. Everything about one queue runs on its
+ * worker, without a lock; device->lock guards the control plane, and is held for a few instructions
+ * at a time, never over a callback or I/O.
  */
 #ifndef TN_DEVICE_DEVICE_H
 #define TN_DEVICE_DEVICE_H
@@ -135,7 +136,10 @@ bool tn_device_has(const struct tenon_device *device, unsigned bit);
 
 /* ---- queues: on their worker ---- */
 
-/* One request in flight: the chain it came in, and what it pins. First member of the type's request. */
+/*
+ * One request in flight: the chain it came in, and what it pins. First member of the type's
+ * request.
+ */
 struct tn_slot {
     struct tn_queue *queue;
     struct tn_chain chain;  /* its iovecs lie in the queue's arena */
@@ -183,18 +187,25 @@ struct tn_queue {
 };
 
 /*
- * The next request: a slot with its chain in it; NULL when the ring is empty or broken, or slots or iovecs are used up (the
- * queue is then served again when some come back). From here on the slot is the type's, until tn_queue_return.
+ * The next request: a slot with its chain in it; NULL when the ring is empty or broken, or slots or
+ * iovecs are used up (the queue is then served again when some come back). From here on the slot is
+ * the type's, until tn_queue_return.
  */
 struct tn_slot *tn_queue_take(struct tn_queue *queue);
 
 /* The request has ended, with `written` bytes of its writable part filled. The slot is gone. */
 void tn_queue_return(struct tn_slot *slot, uint32_t written);
 
-/* The driver broke the queue: nothing is taken any more; the driver is told, once. `why`: a constant sentence. */
+/*
+ * The driver broke the queue: nothing is taken any more; the driver is told, once. `why`: a
+ * constant sentence.
+ */
 void tn_queue_break(struct tn_queue *queue, const char *why);
 
-/* Between two operations that may take long: what has ended meanwhile is published when it has waited long enough. */
+/*
+ * Between two operations that may take long: what has ended meanwhile is published when it has
+ * waited long enough.
+ */
 void tn_queue_breathe(struct tn_queue *queue);
 
 /* What the type's stop() left open is closed. */
@@ -266,7 +277,10 @@ void tn_life_quiet_heard(struct tn_queue *queue);
 void tn_life_leave_quiet(
     struct tenon_device *device); /* one of those that `quieting` counts is done */
 
-/* wait.c: for the synchronous calls. Waits until ready(device), asked under the lock, or the time is over. */
+/*
+ * wait.c: for the synchronous calls. Waits until ready(device), asked under the lock, or the time
+ * is over.
+ */
 int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon_device *device),
                    unsigned timeout_ms);
 bool tn_device_is_quiet(const struct tenon_device *device);  /* under lock */

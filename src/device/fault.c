@@ -1,7 +1,7 @@
 /*
- * fault.c: a driver broke its queue. The one way in which a chain may end without a used entry: the queue stops, and the
- * driver is told that the device needs a reset: once, counted once, logged once, until the queue is started anew.
- * Other queues go on.
+ * fault.c: a driver broke its queue. The one way in which a chain may end without a used entry: the
+ * queue stops, and the driver is told that the device needs a reset: once, counted once, logged
+ * once, until the queue is started anew. Other queues go on.
  */
 #include "device/device.h"
 

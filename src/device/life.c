@@ -1,6 +1,7 @@
 /*
- * life.c: how queues start, stop, pause and go on. Each event happens on the queue's worker; the table says what becomes of the
- * queue, and enter() does what the new state asks for. Nobody waits here: who asked is called back.
+ * life.c: how queues start, stop, pause and go on. Each event happens on the queue's worker; the
+ * table says what becomes of the queue, and enter() does what the new state asks for. Nobody waits
+ * here: who asked is called back.
  *
  *                 START      STOP       HOLD       RELEASE    DRAINED
  *   OFF           RUNNING    -          -          -          -
@@ -9,8 +10,8 @@
  *   HELD          -          DRAINING   -          RUNNING    -
  *   DRAINING      -          -          -          -          OFF
  *
- * DRAINED means that nothing is in flight, all is published, and the last interrupt is delivered. A queue that its driver
- * broke takes nothing, but lives through the same states.
+ * DRAINED means that nothing is in flight, all is published, and the last interrupt is delivered. A
+ * queue that its driver broke takes nothing, but lives through the same states.
  */
 #include "device/device.h"
 
@@ -106,7 +107,10 @@ static void set_state(struct tn_queue *queue, enum tn_queue_state state)
     }
 }
 
-/* The queue is OFF: whoever waited for that is told. The last thing that happens to it: quiet may be the end of the device. */
+/*
+ * The queue is OFF: whoever waited for that is told. The last thing that happens to it: quiet may
+ * be the end of the device.
+ */
 static void tell_stopped(struct tn_queue *queue)
 {
     struct tenon_device *device = queue->device;

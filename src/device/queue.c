@@ -1,12 +1,14 @@
 /*
  * queue.c: one queue on its worker, from kick to interrupt.
  *
- *   kick ──> look ──> serve (the type takes requests) ─ ─ ─ requests end ──> return ──> finish: publish, interrupt
+ *   kick ──> look ──> serve (the type takes requests) ─ ─ ─ they end ──> return ──> publish, interrupt
  *
- * Kicks are off while a queue is being served and on before it sleeps, with the re-check (pair D in base/shared.h). A turn takes
- * a bounded number of requests, so that a busy driver cannot hold up a stop, a pause, or its neighbours on the worker.
+ * Kicks are off while a queue is being served and on before it sleeps, with the re-check (pair D in
+ * base/shared.h). A turn takes a bounded number of requests, so that a busy driver cannot hold up a
+ * stop, a pause, or its neighbours on the worker.
  *
- * Here: the life of one queue between start and stop. Not here: when it may start and stop (life.c).
+ * Here: the life of one queue between start and stop. Not here: when it may start and stop
+ * (life.c).
  */
 #include "device/device.h"
 
@@ -84,7 +86,10 @@ static void on_kick_fd(void *opaque, int fd, unsigned events)
     if (tn_notifier_drain(fd)) {
         kicked(queue);
     } else if (fd == queue->kick_fd) {
-        /* Readable with nothing to read: the other side of a pipe closed it. Silence it, the transport will say more. */
+        /*
+         * Readable with nothing to read: the other side of a pipe closed it. Silence it, the
+         * transport will say more.
+         */
         tenon_watch_set(queue->kick_watch, 0);
     }
 }
@@ -161,7 +166,10 @@ void tn_queue_breathe(struct tn_queue *queue)
     }
 }
 
-/* The end of a turn in which something ended: tell the driver, and notice that a stopping queue has nothing in flight. */
+/*
+ * The end of a turn in which something ended: tell the driver, and notice that a stopping queue has
+ * nothing in flight.
+ */
 static void finish(struct tn_task *task)
 {
     struct tn_queue *queue = TN_CONTAINER_OF(task, struct tn_queue, finish_task);
@@ -179,7 +187,9 @@ void tn_queue_finish(struct tn_queue *queue)
     tn_task_finish(queue->worker, &queue->finish_task);
 }
 
-/* Guest memory changed: take the new table, so that the old one can go, and find the rings in it. */
+/*
+ * Guest memory changed: take the new table, so that the old one can go, and find the rings in it.
+ */
 static void on_view_changed(struct tenon_post *post)
 {
     struct tn_queue *queue = TN_CONTAINER_OF(post, struct tn_queue, view_post);
@@ -223,7 +233,10 @@ static int watch_notifier(struct tn_queue *queue)
                            queue, &queue->notifier_watch);
 }
 
-/* Everything that a running queue needs, on its worker. On an error what was made is undone by tn_queue_teardown. */
+/*
+ * Everything that a running queue needs, on its worker. On an error what was made is undone by
+ * tn_queue_teardown.
+ */
 int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct tenon_mem *mem)
 {
     struct tenon_device *device = queue->device;

@@ -1,9 +1,11 @@
 /*
- * slots.c: the requests that can be in flight on one queue, and the iovecs of their chains. Made when the queue starts, so
- * that nothing is allocated between kick and interrupt.
+ * slots.c: the requests that can be in flight on one queue, and the iovecs of their chains. Made
+ * when the queue starts, so that nothing is allocated between kick and interrupt.
  *
- *   slots   ring size + 1 of them, in a last-in first-out list: a quiet queue keeps touching the same few cache lines
- *   iovecs  one arena per queue in granules of four; first fit. Used up: the chain stays on the ring until some come back.
+ *   slots   ring size + 1 of them, in a last-in first-out list: a quiet queue keeps touching the
+ *           same few cache lines
+ *   iovecs  one arena per queue in granules of four; first fit. Used up: the chain stays on the
+ *           ring until some come back.
  *           A free arena always has room for the longest chain, so every chain is taken in the end.
  */
 #include "device/device.h"

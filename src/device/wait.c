@@ -1,6 +1,7 @@
 /*
- * wait.c: the synchronous wrappers: a deadline around what is asynchronous inside. Where a worker of the device has no thread, the
- * waiting thread turns its crank meanwhile, or nothing would ever end.
+ * wait.c: the synchronous wrappers: a deadline around what is asynchronous inside. Where a worker
+ * of the device has no thread, the waiting thread turns its crank meanwhile, or nothing would ever
+ * end.
  */
 #include "device/device.h"
 

@@ -1,11 +1,13 @@
 /*
  * mem.h: the door of mem/: how the library reads guest addresses.
  *
- *   tenon_mem ──current──> table (unchanging, sorted, counted)     a change makes a new table and tells every view
- *      └─ views: one per queue. A view holds the table of its last refresh; requests pin the table they were translated with.
+ *   tenon_mem ──current──> table (unchanging, sorted, counted): a change makes a new one, and
+ *      │                                                         tells every view
+ *      └─ views, one per queue: each holds the table of its last refresh; requests pin the one
+ *                               that they were translated with
  *
- * Only translate.c turns a guest address into a pointer. Pinning costs a plain increment: atomics are touched only
- * when the table changes.
+ * Only translate.c turns a guest address into a pointer. Pinning costs a plain increment: atomics
+ * are touched only when the table changes.
  *
  * Threads: a view belongs to one worker. tn_mem_* are for any thread.
  */
@@ -23,19 +25,25 @@ struct tn_region;
 
 struct tn_view {
     struct tenon_mem *mem;
-    struct tn_table *table;          /* as of the last refresh; holds one reference */
+    struct tn_table *table; /* as of the last refresh; holds one reference */
     const struct tn_region *last_hit;
-    uint64_t pinned;                 /* requests that pin `table`; becomes part of its count when the view moves on */
-    void (*changed)(struct tn_view *view); /* any thread, with mem's lock held: only post from here */
-    struct tn_list link;             /* in mem's list of views */
+    /* requests that pin `table`; becomes part of its count when the view moves on */
+    uint64_t pinned;
+    /* any thread, with mem's lock held: only post from here */
+    void (*changed)(struct tn_view *view);
+    struct tn_list link; /* in mem's list of views */
 };
 
 /* Registers a view; keeps `mem` alive until tn_view_close. 0, or -ENOMEM. */
-int tn_view_open(struct tn_view *view, struct tenon_mem *mem, void (*changed)(struct tn_view *view));
+int tn_view_open(struct tn_view *view, struct tenon_mem *mem,
+                 void (*changed)(struct tn_view *view));
 /* Every pin has been given back. No `changed` call is running or comes when it returns. */
 void tn_view_close(struct tn_view *view);
 
-/* Takes the current table, so that the one before can go when its pins are gone. True when it was another one. On the view's worker. */
+/*
+ * Takes the current table, so that the one before can go when its pins are gone. True when it was
+ * another one. On the view's worker.
+ */
 bool tn_view_refresh(struct tn_view *view);
 
 /* A request that was translated through the view pins its table until it has ended. */
@@ -46,29 +54,43 @@ void tn_view_unpin(struct tn_view *view, struct tn_table *table);
 bool tn_view_poisoned(const struct tn_view *view);
 
 /*
- * Translates [gpa, gpa + bytes) into at most `room` iovecs. Returns how many it took (0 for 0 bytes); -EFAULT when a byte of it is outside
- * memory, or read-only and `write` is set; -ENOBUFS when `room` is too small.
+ * Translates [gpa, gpa + bytes) into at most `room` iovecs. Returns how many it took (0 for 0
+ * bytes); -EFAULT when a byte of it is outside memory, or read-only and `write` is set; -ENOBUFS
+ * when `room` is too small.
  */
-int tn_translate(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write, struct iovec *iov, unsigned room);
+int tn_translate(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write, struct iovec *iov,
+                 unsigned room);
 
 /* The same for memory that must lie in one piece (rings, indirect tables): the pointer, or NULL. */
 void *tn_translate_flat(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write);
 
-/* The guest address behind a pointer that tn_translate gave; false when it is in no region of the table. */
+/*
+ * The guest address behind a pointer that tn_translate gave; false when it is in no region of the
+ * table.
+ */
 bool tn_translate_back(const struct tn_table *table, const void *host, uint64_t *gpa);
 
 /* Whether [gpa, gpa + bytes) lies in memory in one piece now. Any thread; takes mem's lock. */
 bool tn_mem_has(struct tenon_mem *mem, uint64_t gpa, uint64_t bytes, bool write);
 
-/* One more user of the memory object itself; given back with tn_mem_put (which, unlike tenon_mem_free, removes no region). */
+/*
+ * One more user of the memory object itself; given back with tn_mem_put (which, unlike
+ * tenon_mem_free, removes no region).
+ */
 struct tenon_mem *tn_mem_get(struct tenon_mem *mem);
 void tn_mem_put(struct tenon_mem *mem);
 
-/* ---- sigbus.c: also for mappings that are not guest memory (an inflight region, a mapped image) ---- */
+/*
+ * ---- sigbus.c: also for mappings that are not guest memory (an inflight region, a mapped image)
+ * ----
+ */
 
 struct tn_guard; /* one registered mapping */
 
-/* Registers a mapping for tenon_sigbus. -ENOSPC when there is no free place (then a fault there is not survived). Any thread. */
+/*
+ * Registers a mapping for tenon_sigbus. -ENOSPC when there is no free place (then a fault there is
+ * not survived). Any thread.
+ */
 int tn_guard_add(void *base, size_t bytes, struct tn_guard **out);
 void tn_guard_remove(struct tn_guard *guard);
 bool tn_guard_hit(const struct tn_guard *guard);

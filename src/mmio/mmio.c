@@ -1,9 +1,11 @@
 /*
- * mmio.c: the register file of virtio over MMIO, version 2 (section 4.2.2): who answers which offset, and the interrupt line.
+ * mmio.c: the register file of virtio over MMIO, version 2 (section 4.2.2): who answers which
+ * offset, and the interrupt line.
  *
- * Control registers answer aligned 32-bit accesses; anything else reads as 0 and is ignored (MMIO-40). The interrupt line
- * follows InterruptStatus (MMIO-28); bits are set and cleared by atomic operations, so that an event between a driver's
- * read and its acknowledgement is never lost (MMIO-27).
+ * Control registers answer aligned 32-bit accesses; anything else reads as 0 and is ignored
+ * (MMIO-40). The interrupt line follows InterruptStatus (MMIO-28); bits are set and cleared by
+ * atomic operations, so that an event between a driver's read and its acknowledgement is never lost
+ * (MMIO-27).
  */
 #include "mmio/mmio.h"
 
@@ -119,7 +121,8 @@ static uint32_t read_control(struct tenon_mmio *mmio, uint32_t offset)
         return __atomic_load_n(&mmio->interrupt_status, __ATOMIC_SEQ_CST);
     case TN_MMIO_STATUS:
         return mmio_status(mmio);
-    case TN_MMIO_SHM_LEN_LOW: /* no shared memory regions: every length and base is all ones (MMIO-21, MMIO-22) */
+    /* no shared memory regions: every length and base is all ones (MMIO-21, MMIO-22) */
+    case TN_MMIO_SHM_LEN_LOW:
     case TN_MMIO_SHM_LEN_HIGH:
     case TN_MMIO_SHM_BASE_LOW:
     case TN_MMIO_SHM_BASE_HIGH:
@@ -154,7 +157,10 @@ void tenon_mmio_read(struct tenon_mmio *mmio, uint64_t offset, void *data, unsig
     memcpy(data, &value, sizeof(value));
 }
 
-/* Section 2.2: the driver's bits count between DRIVER and FEATURES_OK; each word is replaced as a whole (MMIO-07). */
+/*
+ * Section 2.2: the driver's bits count between DRIVER and FEATURES_OK; each word is replaced as a
+ * whole (MMIO-07).
+ */
 static void write_driver_features(struct tenon_mmio *mmio, uint32_t value)
 {
     uint32_t status = mmio_status(mmio);

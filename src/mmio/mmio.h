@@ -1,12 +1,14 @@
 /*
- * mmio.h: the register window's own structure: the door of mmio/, which nobody but its own files opens.
+ * mmio.h: the register window's own structure: the door of mmio/, which nobody but its own files
+ * opens.
  *
  *   mmio.c        the register file: who answers which offset; interrupts
  *   status.c      the status register's machine, as a table; reset
  *   queue_regs.c  the registers of the selected queue
  *
- * Threads: vCPU threads come in through tenon_mmio_read and _write, workers through the bus ops. Status, InterruptStatus, QueueReady and
- * config space are read and interrupts are raised without a lock; everything a driver sets up is under `lock`.
+ * Threads: vCPU threads come in through tenon_mmio_read and _write, workers through the bus ops.
+ * Status, InterruptStatus, QueueReady and config space are read and interrupts are raised without a
+ * lock; everything a driver sets up is under `lock`.
  */
 #ifndef TN_MMIO_MMIO_H
 #define TN_MMIO_MMIO_H

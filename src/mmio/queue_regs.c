@@ -1,9 +1,11 @@
 /*
- * queue_regs.c: the registers of the queue that QueueSel selects. They take values after FEATURES_OK while the queue is not
- * ready (MMIO-38); QueueReady takes 1 only when size, alignment and addresses are right (MMIO-37). Stopping is asynchronous:
- * QueueReady and QueueReset read 1 until nothing touches the queue's memory any more (MMIO-34, MMIO-36).
+ * queue_regs.c: the registers of the queue that QueueSel selects. They take values after
+ * FEATURES_OK while the queue is not ready (MMIO-38); QueueReady takes 1 only when size, alignment
+ * and addresses are right (MMIO-37). Stopping is asynchronous: QueueReady and QueueReset read 1
+ * until nothing touches the queue's memory any more (MMIO-34, MMIO-36).
  *
- * Called with mmio->lock held, except the callbacks of the queue's worker, which touch atomics only.
+ * Called with mmio->lock held, except the callbacks of the queue's worker, which touch atomics
+ * only.
  */
 #include "mmio/mmio.h"
 
@@ -70,7 +72,10 @@ void mmio_queues_start(struct tenon_mmio *mmio)
     }
 }
 
-/* On the queue's worker: nothing touches its memory any more. Ready goes last: it is what a driver waits for. */
+/*
+ * On the queue's worker: nothing touches its memory any more. Ready goes last: it is what a driver
+ * waits for.
+ */
 static void on_stopped(void *opaque, unsigned index, uint16_t next_avail)
 {
     struct tenon_mmio *mmio = opaque;

@@ -1,14 +1,15 @@
 /*
  * status.c: the device status register's machine (sections 2.1 and 3.1), as a table, and reset.
  *
- *   0 ──> ACKNOWLEDGE ──> DRIVER ──> FEATURES_OK ──> DRIVER_OK        one new bit at a time, in this order
+ *   0 ──> ACKNOWLEDGE ──> DRIVER ──> FEATURES_OK ──> DRIVER_OK      one new bit at a time
  *   any ──> FAILED        any ──write 0──> reset ──> 0
  *
- * A write that skips a step, or that lacks bits which are set, does nothing (BASIC-07, BASIC-08). After NEEDS_RESET or FAILED only a reset
- * has an effect.
+ * A write that skips a step, or that lacks bits which are set, does nothing (BASIC-07, BASIC-08).
+ * After NEEDS_RESET or FAILED only a reset has an effect.
  *
- * Reset waits at most MMIO_RESET_WAIT_MS: a read in the kernel's hands will write guest memory and cannot be recalled. Until it
- * has ended Status goes on reading what it was, and nothing but another 0 is taken; then the device is as new.
+ * Reset waits at most MMIO_RESET_WAIT_MS: a read in the kernel's hands will write guest memory and
+ * cannot be recalled. Until it has ended Status goes on reading what it was, and nothing but
+ * another 0 is taken; then the device is as new.
  */
 #include "mmio/mmio.h"
 
@@ -78,7 +79,10 @@ bool mmio_is_resetting(struct tenon_mmio *mmio)
     return resetting;
 }
 
-/* Nothing touches guest memory any more: the device is as new (BASIC-29, BASIC-32, MMIO-29, MMIO-30). On any thread. */
+/*
+ * Nothing touches guest memory any more: the device is as new (BASIC-29, BASIC-32, MMIO-29,
+ * MMIO-30). On any thread.
+ */
 static void on_quiet(void *opaque)
 {
     struct tenon_mmio *mmio = opaque;

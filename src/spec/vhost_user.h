@@ -1,12 +1,11 @@
 /*
- * vhost_user.h (spec): messages of the vhost-user protocol (QEMU's docs/interop/vhost-user.rst) in machine byte order. No code.
+ * vhost_user.h (spec): messages of the vhost-user protocol (QEMU's docs/interop/vhost-user.rst) in
+ * machine byte order. No code.
  */
 #ifndef TN_SPEC_VHOST_USER_H
 #define TN_SPEC_VHOST_USER_H
 
 #include <stdint.h>
-
-
 
 /* Front-end requests. */
 enum {
@@ -77,9 +76,9 @@ enum {
 enum { TN_VU_F_LOG_ALL = 26, TN_VU_F_PROTOCOL_FEATURES = 30 };
 
 enum {
-    TN_VU_MAX_FDS = 8,          /* per message (VU-04) */
-    TN_VU_MAX_REGIONS = 8,      /* in SET_MEM_TABLE (VU-21) */
-    TN_VU_CONFIG_MAX = 256      /* bytes of GET_CONFIG and SET_CONFIG */
+    TN_VU_MAX_FDS = 8,     /* per message (VU-04) */
+    TN_VU_MAX_REGIONS = 8, /* in SET_MEM_TABLE (VU-21) */
+    TN_VU_CONFIG_MAX = 256 /* bytes of GET_CONFIG and SET_CONFIG */
 };
 
 struct tn_vu_header {
@@ -97,7 +96,7 @@ struct tn_vu_vring_addr {
     uint32_t index;
     uint32_t flags; /* bit 0: log used-ring writes */
     uint64_t desc_user;
-    uint64_t used_user;  /* used before avail (VU-34) */
+    uint64_t used_user; /* used before avail (VU-34) */
     uint64_t avail_user;
     uint64_t log_gpa;
 };

@@ -1,5 +1,6 @@
 /*
- * virtio.h: numbers of the VIRTIO standard that hold for every device (sections 2.1, 2.2, 5 and 6). No code.
+ * virtio.h: numbers of the VIRTIO standard that hold for every device (sections 2.1, 2.2, 5 and 6).
+ * No code.
  */
 #ifndef TN_SPEC_VIRTIO_H
 #define TN_SPEC_VIRTIO_H

@@ -60,20 +60,20 @@ enum { TN_BLK_RANGE_F_UNMAP = 1 };
 
 /* Config space (BLK-03..14), without the zoned part, which is never offered. */
 struct tn_blk_config {
-    le64 capacity;       /* 0x00 */
-    le32 size_max;       /* 0x08 */
-    le32 seg_max;        /* 0x0c */
-    le16 cylinders;      /* 0x10 */
+    le64 capacity;  /* 0x00 */
+    le32 size_max;  /* 0x08 */
+    le32 seg_max;   /* 0x0c */
+    le16 cylinders; /* 0x10 */
     uint8_t heads;
     uint8_t sectors;
-    le32 blk_size;       /* 0x14 */
+    le32 blk_size;              /* 0x14 */
     uint8_t physical_block_exp; /* 0x18 */
     uint8_t alignment_offset;
     le16 min_io_size;
-    le32 opt_io_size;    /* 0x1c */
-    uint8_t writeback;   /* 0x20 */
+    le32 opt_io_size;  /* 0x1c */
+    uint8_t writeback; /* 0x20 */
     uint8_t unused0;
-    le16 num_queues;     /* 0x22 */
+    le16 num_queues;          /* 0x22 */
     le32 max_discard_sectors; /* 0x24 */
     le32 max_discard_seg;
     le32 discard_sector_alignment;

@@ -37,7 +37,7 @@ enum {
     TN_MMIO_CONFIG = 0x100
 };
 
-enum { TN_MMIO_MAGIC = 0x74726976 };                           /* "virt" */
-enum { TN_MMIO_INT_USED_BUFFER = 1, TN_MMIO_INT_CONFIG = 2 };  /* InterruptStatus */
+enum { TN_MMIO_MAGIC = 0x74726976 };                          /* "virt" */
+enum { TN_MMIO_INT_USED_BUFFER = 1, TN_MMIO_INT_CONFIG = 2 }; /* InterruptStatus */
 
 #endif
