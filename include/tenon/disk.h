@@ -104,8 +104,8 @@ struct tenon_disk_ops {
     size_t size;
     size_t io_bytes; /* scratch that each request slot reserves for the disk */
     /*
-     * All but open, submit and close may be NULL. Each is called on the channel's worker, free on
-     * any thread.
+     * All but open, submit, close and info may be NULL. Each is called on the channel's worker,
+     * free on any thread.
      */
     /* may add watches and timers to the worker */
     int (*open)(void *disk, struct tenon_worker *worker, struct tenon_channel **out);

@@ -3,7 +3,7 @@
  *
  *   file.c memory_disk.c custom.c     what a disk is (its body)
  *   inline.c threads.c                how its operations run (its engine): a channel over a body
- *   that may block
+ *                                     that may block
  *
  * Knows no virtio. A device calls the functions below; each is a thin step to the disk's ops.
  */
