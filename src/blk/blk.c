@@ -181,8 +181,8 @@ static int check_opts(struct tenon_blk_opts *opts)
 /* What the disk can do, and what the user wants of it. */
 static int take_disk(struct blk *blk, const struct tenon_blk_opts *opts)
 {
+    blk->info.size = sizeof(blk->info);
     int error = tenon_disk_info(opts->disk, &blk->info);
-
     if (error < 0) {
         return error;
     }
@@ -242,7 +242,7 @@ int tenon_blk_new(const struct tenon_blk_opts *given, struct tenon_device **out)
 
 int tenon_blk_resized(struct tenon_device *device)
 {
-    struct tenon_disk_info info;
+    struct tenon_disk_info info = { .size = sizeof(info) };
     struct blk *blk = of_device(device);
 
     if (device->type != &blk_type) {
