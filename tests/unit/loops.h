@@ -1,6 +1,6 @@
 /*
- * loops.h: each test of loop/ runs over both bodies of the loop, epoll and poll(2). Included by
- * test_loop.c, test_timer.c, test_post.c and test_worker.c, after no other header.
+ * loops.h: each test of loop/ runs over both bodies of the loop, epoll and poll(2). Included
+ * before any other header.
  */
 #ifndef TESTS_UNIT_LOOPS_H
 #define TESTS_UNIT_LOOPS_H

@@ -1,240 +1,14 @@
 /*
- * test_loop.c: turns, watches, tasks, notifiers and the embedder's descriptor, over both bodies of
+ * test_loop.c: turns, tasks, nesting and the embedder's descriptor, over both bodies of
  * the loop.
  */
-#include "loops.h"
+#include "bells.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-enum { MANY = 200 };
-
-struct fixture {
-    struct tenon_worker *worker;
-    struct tn_notifier bells[MANY];
-    struct tenon_watch *watches[MANY];
-    unsigned calls[MANY];
-    unsigned events;
-    char order[16];
-};
-
-static struct fixture f;
-
-static void begin(void **state)
-{
-    memset(&f, 0, sizeof(f));
-    f.worker = new_worker(state);
-}
-
-static void note(char c)
-{
-    size_t n = strlen(f.order);
-
-    if (n < sizeof(f.order) - 1) {
-        f.order[n] = c;
-    }
-}
-
-static void count_call(void *opaque, int fd, unsigned events)
-{
-    unsigned *calls = opaque;
-
-    (void)fd;
-    f.events = events;
-    ++*calls;
-}
-
-static void open_bells(unsigned count, tenon_watch_fn *fn)
-{
-    for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(tn_notifier_open(&f.bells[i], tn_worker_loop(f.worker)), 0);
-        assert_int_equal(tenon_watch_add(f.worker, f.bells[i].read_fd, TENON_READABLE, fn,
-                                         &f.calls[i], &f.watches[i]),
-                         0);
-    }
-}
-
-static void end(unsigned bells)
-{
-    for (unsigned i = 0; i < bells; i++) {
-        tenon_watch_remove(f.watches[i]);
-        tn_notifier_close(&f.bells[i]);
-    }
-    tenon_worker_free(f.worker);
-}
-
-static void watch_is_called_while_ready(void **state)
-{
-    begin(state);
-    open_bells(2, count_call);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    tn_notifier_ring(&f.bells[1]);
-    assert_int_equal(tenon_worker_run(f.worker, -1), 1);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1); /* level-triggered */
-    assert_int_equal(f.calls[0], 0);
-    assert_int_equal(f.calls[1], 2);
-    assert_int_equal(f.events, TENON_READABLE);
-    assert_true(tn_notifier_drain(f.bells[1].read_fd));
-    assert_false(tn_notifier_drain(f.bells[1].read_fd));
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    end(2);
-}
-
-static void watch_can_be_silenced_and_changed(void **state)
-{
-    int pair[2];
-
-    begin(state);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    assert_int_equal(tenon_watch_add(f.worker, pair[0], 0, count_call, &f.calls[0], &f.watches[0]),
-                     0);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    assert_int_equal(tenon_watch_set(f.watches[0], TENON_WRITABLE), 0);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(f.events, TENON_WRITABLE);
-    assert_int_equal(tenon_watch_set(f.watches[0], TENON_READABLE), 0);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    assert_int_equal(write(pair[1], "x", 1), 1);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(f.events, TENON_READABLE);
-    close(pair[1]);
-    assert_int_equal(tenon_watch_set(f.watches[0], 0), 0);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0); /* not even the hang-up */
-    assert_int_equal(tenon_watch_set(f.watches[0], TENON_READABLE), 0);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(f.events, TENON_READABLE | TENON_WRITABLE);
-    tenon_watch_remove(f.watches[0]);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    close(pair[0]);
-    end(0);
-}
-
-static void what_cannot_be_watched_is_refused(void **state)
-{
-    struct tenon_watch *again = NULL;
-    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-
-    begin(state);
-    open_bells(1, count_call);
-    assert_int_equal(
-        tenon_watch_add(f.worker, f.bells[0].read_fd, TENON_READABLE, count_call, NULL, &again),
-        -EEXIST);
-    assert_int_equal(tenon_watch_set(f.watches[0], 0), 0);
-    assert_int_equal(
-        tenon_watch_add(f.worker, f.bells[0].read_fd, TENON_READABLE, count_call, NULL, &again),
-        -EEXIST);
-    assert_int_equal(tenon_watch_add(f.worker, file, TENON_READABLE, count_call, NULL, &again),
-                     -EPERM);
-    assert_non_null(strstr(tenon_error(), "plain file"));
-    assert_int_equal(tenon_watch_add(f.worker, file, 0, count_call, NULL, &again), -EPERM);
-    close(file);
-    assert_int_equal(tenon_watch_add(f.worker, file, TENON_READABLE, count_call, NULL, &again),
-                     -EBADF);
-    assert_int_equal(tenon_watch_add(f.worker, file, 4, count_call, NULL, &again), -EINVAL);
-    assert_null(again);
-    end(1);
-}
-
-/* All others go, and then the one that runs. */
-static void remove_all(void *opaque, int fd, unsigned events)
-{
-    (void)fd;
-    (void)events;
-    ++*(unsigned *)opaque;
-    for (unsigned i = 0; i < 4; i++) {
-        tenon_watch_remove(f.watches[i]);
-        f.watches[i] = NULL;
-    }
-}
-
-static void removal_in_a_callback_holds_for_what_is_ready_already(void **state)
-{
-    unsigned calls = 0;
-
-    begin(state);
-    open_bells(4, remove_all);
-    for (unsigned i = 0; i < 4; i++) {
-        tn_notifier_ring(&f.bells[i]);
-    }
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    for (unsigned i = 0; i < 4; i++) {
-        calls += f.calls[i];
-    }
-    assert_int_equal(calls, 1);
-    end(4);
-}
-
-static void silence_all(void *opaque, int fd, unsigned events)
-{
-    (void)fd;
-    (void)events;
-    ++*(unsigned *)opaque;
-    for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(tenon_watch_set(f.watches[i], 0), 0);
-    }
-}
-
-static void silencing_in_a_callback_holds_at_once(void **state)
-{
-    begin(state);
-    open_bells(4, silence_all);
-    for (unsigned i = 0; i < 4; i++) {
-        tn_notifier_ring(&f.bells[i]);
-    }
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    end(4);
-}
-
-/* The same descriptor number, another watch: the event of the old one must not reach it. */
-static void replace(void *opaque, int fd, unsigned events)
-{
-    (void)fd;
-    (void)events;
-    ++*(unsigned *)opaque;
-    for (unsigned i = 0; i < 2; i++) {
-        tenon_watch_remove(f.watches[i]);
-        tn_notifier_drain(f.bells[i].read_fd);
-        assert_int_equal(tenon_watch_add(f.worker, f.bells[i].read_fd, TENON_READABLE, count_call,
-                                         &f.calls[2 + i], &f.watches[i]),
-                         0);
-    }
-}
-
-static void new_watch_does_not_get_the_event_of_the_old(void **state)
-{
-    begin(state);
-    open_bells(2, replace);
-    tn_notifier_ring(&f.bells[0]);
-    tn_notifier_ring(&f.bells[1]);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 1);
-    assert_int_equal(tenon_worker_run(f.worker, 0), 0);
-    assert_int_equal(f.calls[2] + f.calls[3], 0);
-    end(2);
-}
-
-static void more_ready_watches_than_a_turn_serves_all_have_their_turn(void **state)
-{
-    begin(state);
-    open_bells(MANY, count_call);
-    for (unsigned i = 0; i < MANY; i++) {
-        tn_notifier_ring(&f.bells[i]);
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        assert_true(tenon_worker_run(f.worker, 0) > 0);
-    }
-    for (unsigned i = 0; i < MANY; i++) {
-        assert_in_range(f.calls[i], 1, 8);
-    }
-    end(MANY);
-}
 
 static struct tn_task first, second;
 static unsigned slices;
@@ -521,53 +295,9 @@ static void a_signal_ends_the_wait_of_an_embedder(void **state)
     end(0);
 }
 
-static void notifier_never_blocks(void **state)
-{
-    enum tenon_loop kind = *(enum tenon_loop *)*state;
-    struct tn_notifier bell;
-
-    assert_int_equal(tn_notifier_open(&bell, kind), 0);
-    assert_int_equal(bell.read_fd == bell.write_fd, kind == TENON_LOOP_EPOLL);
-    assert_int_equal(fcntl(bell.read_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-    for (int i = 0; i < 20000; i++) { /* more than a pipe holds */
-        tn_notifier_ring(&bell);
-    }
-    assert_int_equal(tn_notify_fd(bell.write_fd), 0);
-    assert_true(tn_notifier_drain(bell.read_fd));
-    assert_false(tn_notifier_drain(bell.read_fd));
-    tn_notifier_close(&bell);
-    tn_notifier_close(&bell);
-    assert_int_equal(bell.read_fd, -1);
-    assert_int_equal(tn_notify_fd(-1), -EBADF);
-    assert_int_equal(tn_notifier_open(&bell, (enum tenon_loop)9), -ENOTSUP);
-}
-
-/* A front-end's kick descriptor may be in blocking mode (VU-41): what is drained must not wait for
- * more. */
-static void drain_does_not_block_on_a_blocking_pipe(void **state)
-{
-    char bytes[512] = { 0 };
-    int fds[2];
-
-    (void)state;
-    assert_int_equal(pipe(fds), 0);
-    assert_int_equal(write(fds[1], bytes, sizeof(bytes)), sizeof(bytes));
-    assert_true(tn_notifier_drain(fds[0]));
-    close(fds[1]);
-    assert_false(tn_notifier_drain(fds[0]));
-    close(fds[0]);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OVER_BOTH(watch_is_called_while_ready),
-        OVER_BOTH(watch_can_be_silenced_and_changed),
-        OVER_BOTH(what_cannot_be_watched_is_refused),
-        OVER_BOTH(removal_in_a_callback_holds_for_what_is_ready_already),
-        OVER_BOTH(silencing_in_a_callback_holds_at_once),
-        OVER_BOTH(new_watch_does_not_get_the_event_of_the_old),
-        OVER_BOTH(more_ready_watches_than_a_turn_serves_all_have_their_turn),
         OVER_BOTH(ready_task_that_asks_again_lets_others_run),
         OVER_BOTH(a_turn_has_its_order),
         OVER_BOTH(finish_task_that_never_ends_does_not_stop_the_loop),
@@ -575,8 +305,6 @@ int main(void)
         OVER_BOTH(workers_can_be_nested),
         OVER_BOTH(descriptor_tells_of_everything),
         OVER_BOTH(a_signal_ends_the_wait_of_an_embedder),
-        OVER_BOTH(notifier_never_blocks),
-        cmocka_unit_test(drain_does_not_block_on_a_blocking_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

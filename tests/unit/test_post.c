@@ -8,8 +8,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/list.h"
+#include "loop/parts.h"
 
 enum { THREADS = 4, POSTS = 2000, ROUNDS = 300 };
 
@@ -300,6 +302,44 @@ static void worker_may_go_when_the_last_post_has_run(void **state)
     }
 }
 
+/* The same with the unlucky moment made long: the ring comes when the post has run already. */
+static struct tn_os_ops slow_ops;
+static void (*real_ring)(struct tn_os *os);
+static atomic_bool rang;
+
+static void ring_late(struct tn_os *os)
+{
+    while (!atomic_load(&told)) {
+        usleep(100);
+    }
+    usleep(20000);
+    atomic_store(&rang, true);
+    real_ring(os);
+}
+
+static void free_waits_for_a_late_ring(void **state)
+{
+    struct tenon_post post = { .fn = tell };
+    pthread_t thread;
+
+    begin(state);
+    slow_ops = *worker->ops;
+    real_ring = slow_ops.ring;
+    slow_ops.ring = ring_late;
+    worker->ops = &slow_ops;
+    atomic_store(&told, false);
+    atomic_store(&rang, false);
+    assert_true(tn_posts_may_sleep(worker));
+    assert_int_equal(pthread_create(&thread, NULL, post_once, &post), 0);
+    while (tn_posts_may_sleep(worker)) {
+        usleep(100);
+    }
+    assert_int_equal(tenon_worker_run(worker, 0), 1);
+    tenon_worker_free(worker);
+    assert_true(atomic_load(&rang));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 /* Two workers throw a post to and fro; each sleeps before it comes, so a lost wake-up stops the
  * game. */
 static struct tenon_worker *sides[2];
@@ -345,6 +385,7 @@ int main(void)
         OVER_BOTH(many_threads_post_in_their_own_order),
         OVER_BOTH(shared_post_loses_nothing),
         OVER_BOTH(worker_may_go_when_the_last_post_has_run),
+        OVER_BOTH(free_waits_for_a_late_ring),
         OVER_BOTH(no_wake_up_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
