@@ -72,19 +72,14 @@ void tn_queue_look(struct tn_queue *queue)
     }
 }
 
-static void kicked(struct tn_queue *queue)
-{
-    tn_queue_count(queue, TN_COUNT_KICKS, 1);
-    serve(&queue->serve_task);
-}
-
 static void on_kick_fd(void *opaque, int fd, unsigned events)
 {
     struct tn_queue *queue = opaque;
 
     (void)events;
     if (tn_notifier_drain(fd)) {
-        kicked(queue);
+        tn_queue_count(queue, TN_COUNT_KICKS, 1);
+        serve(&queue->serve_task);
     } else if (fd == queue->kick_fd) {
         /*
          * Readable with nothing to read: the other side of a pipe closed it. Silence it, the
@@ -94,9 +89,16 @@ static void on_kick_fd(void *opaque, int fd, unsigned events)
     }
 }
 
+/*
+ * Not served from within the post: while it is served, posts have to run (tn_queue_breathe), and they
+ * do not from within each other.
+ */
 static void on_kick_post(struct tenon_post *post)
 {
-    kicked(TN_CONTAINER_OF(post, struct tn_queue, kick_post));
+    struct tn_queue *queue = TN_CONTAINER_OF(post, struct tn_queue, kick_post);
+
+    tn_queue_count(queue, TN_COUNT_KICKS, 1);
+    tn_queue_look(queue);
 }
 
 struct tn_slot *tn_queue_take(struct tn_queue *queue)
