@@ -73,8 +73,12 @@ TENON_API void tenon_mem_free(struct tenon_mem *mem);
  * when the address lies in a region that Tenon mapped, a page of zeroes is put in its place, the
  * region is marked as gone (its queues break, its session ends), and the result is true: return
  * from the handler. False: the fault is not ours; do what you did before. Async-signal-safe.
+ *
+ * Strict C11 without POSIX (cc -std=c11, no _POSIX_C_SOURCE) has no siginfo_t: then this is absent.
  */
+#ifdef SA_SIGINFO
 TENON_API bool tenon_sigbus(const siginfo_t *info);
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,44 @@
+# The front door. Everything is built by meson in $(BUILD); this file only says the short words.
+#
+#   make            build/tenon, libtenon.so, libtenon.a
+#   make install    with prefix=/usr and DESTDIR=/tmp/x as usual
+#   make check      everything that a change has to pass      make demo     a Linux guest on a disk of ours
+#   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
+#   make format     clang-format over all C                   make clean
+
+BUILD ?= build
+
+# Tests need cmocka; the program and the libraries need nothing.
+TESTS := $(shell pkg-config --exists cmocka 2>/dev/null && echo true || echo false)
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) -Dtests=$(TESTS) $(if $(prefix),--prefix=$(prefix)) $(MESON_FLAGS)
+
+# A prefix that differs from the configured one is set first: unit files and tenon.pc contain it.
+install: $(BUILD)/build.ninja
+	$(if $(prefix),meson configure $(BUILD) -Dprefix=$(prefix))
+	@ninja -C $(BUILD)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+check:
+	scripts/check
+
+demo:
+	scripts/demo
+
+fuzz:
+	scripts/fuzz
+
+soak:
+	scripts/soak
+
+format:
+	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all install check demo fuzz soak format clean

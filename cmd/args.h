@@ -1,0 +1,38 @@
+/*
+ * args.h: reading a command line: `--name value`, `--name=value`, operands, and `--` before
+ * operands that begin with a dash. A name is never abbreviated: what works today must not become
+ * ambiguous with the next option. What is wrong is reported here, with the nearest valid option.
+ */
+#ifndef TENON_ARGS_H
+#define TENON_ARGS_H
+
+#include <stdbool.h>
+
+/* A table of these ends with a NULL name. */
+struct args_option {
+    const char *name;  /* without the dashes */
+    const char *value; /* what its value is called in messages; NULL: it takes none */
+    int id;            /* greater than 0 */
+};
+
+enum {
+    ARGS_END = 0,      /* nothing is left */
+    ARGS_OPERAND = -1, /* `value` is an operand */
+    ARGS_WRONG = -2    /* was reported already */
+};
+
+struct args {
+    int argc;
+    char **argv;
+    int next;
+    bool operands_only; /* "--" has been seen */
+    const char *value;  /* of the option or operand returned last */
+};
+
+/* Begins behind argv[0]. */
+void args_begin(struct args *args, int argc, char **argv);
+
+/* The next option's id, or one of ARGS_*. */
+int args_next(struct args *args, const struct args_option *table);
+
+#endif

@@ -1,0 +1,373 @@
+/*
+ * blk_service.c: the life of a serving process.
+ *
+ *   options ──> disks ──> devices ──> sockets ──> sessions ──> ready
+ *                                                               │ signal, or nobody comes any more
+ *   freed   <── drained (or given up after a while) <── sessions closed
+ *
+ * The sessions of all disks run on the main thread's worker; queues run on threads of their own.
+ * What was wrong is said once, in one line, before the exit.
+ */
+#include "blk_service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tenon/blk.h>
+#include <tenon/vhost_user.h>
+
+#include "blk_hints.h"
+#include "cmd.h"
+#include "daemon.h"
+#include "report.h"
+#include "sockets.h"
+
+enum { DRAIN_SECONDS = 5 };
+
+struct service;
+
+/* One disk, and everything that serves it. */
+struct export
+{
+    struct service *service;
+    const struct disk_options *options;
+    struct serving_socket socket;
+    struct tenon_disk *disk;
+    struct tenon_device *device;
+    struct tenon_vhost_user *server;
+    bool connected; /* a front-end is there */
+};
+
+struct service {
+    const struct blk_options *options;
+    struct export *exports;
+    struct tenon_worker *main;     /* sessions, signals */
+    struct tenon_worker **workers; /* twice the list, so that each disk can begin at another one */
+    struct tenon_timer *give_up;
+    struct tenon_post stop_post;
+    unsigned open_servers;
+    bool stopping;
+};
+
+/* ---- stopping ---- */
+
+static void remove_sockets(struct service *service)
+{
+    for (unsigned i = 0; i < service->options->disk_count; i++) {
+        socket_remove(&service->exports[i].socket);
+    }
+}
+
+/* Operations in the kernel's hands may never end. What the guest flushed is safe all the same. */
+static void give_up(void *opaque)
+{
+    struct service *service = opaque;
+    remove_sockets(service);
+    report_error("a disk did not finish its operations in %d seconds; exiting without them: look "
+                 "at the storage below it. What the guest flushed is safe",
+                 DRAIN_SECONDS);
+    _exit(EXIT_UNDRAINED);
+}
+
+static void server_closed(void *opaque)
+{
+    struct export *export = opaque;
+    export->server = NULL;
+    export->service->open_servers--;
+}
+
+static void begin_stop(struct service *service)
+{
+    service->stopping = true;
+    daemon_tell_stopping();
+    tenon_timer_set(service->give_up, tenon_now() + DRAIN_SECONDS * 1000000000ULL);
+    for (unsigned i = 0; i < service->options->disk_count; i++) {
+        struct export *export = &service->exports[i];
+        if (export->server) {
+            tenon_vhost_user_close(export->server, server_closed, export);
+        }
+    }
+}
+
+static void signal_came(void *opaque)
+{
+    struct service *service = opaque;
+    if (service->stopping) {
+        remove_sockets(service);
+        report_error("told to stop a second time: exiting without waiting for the disks");
+        _exit(EXIT_UNDRAINED);
+    }
+    begin_stop(service);
+}
+
+static void stop_posted(struct tenon_post *post)
+{
+    struct service *service =
+        (struct service *)(void *)((char *)post - offsetof(struct service, stop_post));
+    if (!service->stopping) {
+        begin_stop(service);
+    }
+}
+
+/* ---- what front-ends do ---- */
+
+/* With a connected socket nobody else can come, so its end is the end of that disk. */
+static bool nobody_comes(const struct service *service)
+{
+    bool all_connected_sockets = true;
+    for (unsigned i = 0; i < service->options->disk_count; i++) {
+        const struct export *export = &service->exports[i];
+        if (export->connected) {
+            return false;
+        }
+        all_connected_sockets = all_connected_sockets && export->socket.connected;
+    }
+    return service->options->exit_on_disconnect || all_connected_sockets;
+}
+
+static void front_end_event(void *opaque, struct tenon_vhost_user *server,
+                            enum tenon_vhost_user_event event, const char *detail)
+{
+    struct export *export = opaque;
+    (void)server;
+    export->connected = event == TENON_VHOST_USER_CONNECTED;
+    if (export->connected) {
+        report_info("disk '%s': a front-end connected", export->options->name);
+        return;
+    }
+    report_info("disk '%s': the front-end has gone%s%s", export->options->name, detail ? ": " : "",
+                detail ? detail : "");
+    if (nobody_comes(export->service)) {
+        /* Not here: the server is in the middle of telling us. */
+        tenon_worker_post(export->service->main, &export->service->stop_post);
+    }
+}
+
+/* ---- starting ---- */
+
+static int open_disk(struct export *export)
+{
+    const struct disk_options *options = export->options;
+    int result = tenon_disk_open(options->spec, &export->disk);
+    if (result < 0) {
+        report_error("disk '%s': %s", options->name, tenon_error());
+        return result == -EINVAL || result == -ERANGE ? EXIT_USAGE : EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+static int make_device(struct export *export, unsigned index)
+{
+    struct service *service = export->service;
+    const struct disk_options *options = export->options;
+    unsigned workers = service->options->workers;
+    struct tenon_blk_opts blk = {
+        .size = sizeof(blk),
+        .name = options->name,
+        .disk = export->disk,
+        .workers = workers ? service->workers + index % workers : NULL,
+        .worker_count = workers,
+        .queues = options->queues,
+        .queue_size = options->queue_size,
+        .serial = options->serial,
+        .cache = options->cache,
+        .no_discard = options->no_discard,
+    };
+    int result = tenon_blk_new(&blk, &export->device);
+    if (result < 0) {
+        report_error("disk '%s': %s", options->name, tenon_error());
+        return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+/* `passed` counts the sockets of systemd that earlier disks took. */
+static bool open_socket(struct export *export, int *passed)
+{
+    const struct blk_options *options = export->service->options;
+    char origin[48];
+    if (export->options->socket) {
+        return socket_listen(&export->socket, export->options->socket, options->socket_mode);
+    }
+    if (options->fd >= 0) {
+        snprintf(origin, sizeof(origin), "--fd %d", options->fd);
+        return socket_adopt(&export->socket, options->fd, origin);
+    }
+    int fd = SOCKET_FIRST_PASSED + (*passed)++;
+    snprintf(origin, sizeof(origin), "systemd's descriptor %d", fd);
+    return socket_adopt(&export->socket, fd, origin);
+}
+
+static int serve(struct export *export)
+{
+    struct serving_socket *socket = &export->socket;
+    struct tenon_vhost_user_opts opts = {
+        .size = sizeof(opts),
+        .device = export->device,
+        .worker = export->service->main,
+        .listen_fd = socket->connected ? -1 : socket->fd,
+        .connected_fd = socket->connected ? socket->fd : -1,
+        .event = front_end_event,
+        .opaque = export,
+    };
+    if (tenon_vhost_user_new(&opts, &export->server) < 0) {
+        report_error("disk '%s': cannot serve it: %s", export->options->name, tenon_error());
+        return EXIT_CANNOT;
+    }
+    socket->fd = -1; /* the server closes it */
+    export->service->open_servers++;
+    return EXIT_OK;
+}
+
+static int start_workers(struct service *service)
+{
+    unsigned count = service->options->workers;
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    service->workers = calloc(2 * (size_t)count, sizeof(struct tenon_worker *));
+    if (!service->workers) {
+        report_error("out of memory");
+        return EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "tenon-%u", i % 1000);
+        struct tenon_worker_opts opts = { .size = sizeof(opts), .name = name };
+        struct tenon_worker **worker = &service->workers[i];
+        if (tenon_worker_new(&opts, worker) < 0 || tenon_worker_start(*worker) < 0) {
+            report_error("cannot start worker thread %u: %s", i, tenon_error());
+            return EXIT_CANNOT;
+        }
+        service->workers[count + i] = *worker;
+    }
+    return EXIT_OK;
+}
+
+static int start_main(struct service *service)
+{
+    struct tenon_worker_opts opts = { .size = sizeof(opts), .name = "tenon" };
+    if (tenon_worker_new(&opts, &service->main) < 0 ||
+        tenon_timer_new(service->main, give_up, service, &service->give_up) < 0) {
+        report_error("cannot make the main loop: %s", tenon_error());
+        return EXIT_CANNOT;
+    }
+    return start_workers(service);
+}
+
+static int start_exports(struct service *service)
+{
+    unsigned count = service->options->disk_count;
+    int result = EXIT_OK;
+    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
+        result = open_disk(&service->exports[i]);
+    }
+    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
+        result = make_device(&service->exports[i], i);
+    }
+    /* From here on there are sockets to remove, so a signal must not just end us. */
+    if (result == EXIT_OK && !daemon_catch_signals(service->main, signal_came, service)) {
+        return EXIT_CANNOT;
+    }
+    int passed = 0;
+    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
+        result = open_socket(&service->exports[i], &passed) ? EXIT_OK : EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
+        result = serve(&service->exports[i]);
+    }
+    return result;
+}
+
+static void tell_ready(struct service *service)
+{
+    unsigned count = service->options->disk_count;
+    report_serving();
+    for (unsigned i = 0; i < count; i++) {
+        const struct export *export = &service->exports[i];
+        const char *why = NULL;
+        const char *engine = tenon_disk_engine(export->disk, &why);
+        report_info("disk '%s': serving on %s, engine %s%s%s%s", export->options->name,
+                    export->socket.path ? export->socket.path : "a socket that was passed", engine,
+                    why ? " (" : "", why ? why : "", why ? ")" : "");
+    }
+    char status[64];
+    snprintf(status, sizeof(status), "serving %u disk%s", count, count == 1 ? "" : "s");
+    daemon_tell_ready(service->options->ready_fd, status);
+    blk_hints_print(service->options);
+}
+
+/* ---- the whole life ---- */
+
+/* Sessions have ended. What their operations left running is waited for, not for ever. */
+static void free_exports(struct service *service)
+{
+    for (unsigned i = 0; service->exports && i < service->options->disk_count; i++) {
+        struct export *export = &service->exports[i];
+        if (export->device && tenon_device_reset(export->device, DRAIN_SECONDS * 1000) < 0) {
+            give_up(service);
+        }
+        tenon_device_free(export->device);
+        tenon_disk_close(export->disk);
+    }
+    if (service->exports) {
+        remove_sockets(service);
+    }
+    free(service->exports);
+}
+
+static void free_service(struct service *service)
+{
+    free_exports(service);
+    for (unsigned i = 0; service->workers && i < service->options->workers; i++) {
+        tenon_worker_free(service->workers[i]);
+    }
+    free(service->workers);
+    daemon_forget_signals();
+    tenon_timer_free(service->give_up);
+    tenon_worker_free(service->main);
+}
+
+static int run(struct service *service)
+{
+    service->stop_post.fn = stop_posted;
+    service->exports = calloc(service->options->disk_count, sizeof(*service->exports));
+    if (!service->exports) {
+        report_error("out of memory");
+        return EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < service->options->disk_count; i++) {
+        service->exports[i] = (struct export){ .service = service,
+                                               .options = &service->options->disks[i],
+                                               .socket = { .fd = -1, .lock_fd = -1 } };
+    }
+    int result = start_main(service);
+    if (result == EXIT_OK) {
+        result = start_exports(service);
+    }
+    if (result == EXIT_OK) {
+        tell_ready(service);
+    } else if (service->open_servers > 0) {
+        begin_stop(service);
+    }
+    while (service->open_servers > 0) {
+        if (tenon_worker_run(service->main, -1) < 0) {
+            report_error("the main loop failed: %s; exiting", tenon_error());
+            remove_sockets(service);
+            _exit(EXIT_CANNOT);
+        }
+    }
+    return result;
+}
+
+int blk_service_run(const struct blk_options *options)
+{
+    struct service service = { .options = options };
+    daemon_raise_file_limit();
+    int result = run(&service);
+    free_service(&service);
+    return result;
+}

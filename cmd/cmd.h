@@ -1,0 +1,25 @@
+/*
+ * cmd.h: what the parts of the `tenon` program share: its subcommands and its exit codes.
+ *
+ *   tenon.c ──> cmd_blk.c ──> blk_options.c   what was asked for
+ *                         ──> sockets.c       where front-ends connect
+ *                         ──> daemon.c        signals, readiness, closed descriptors
+ *                         ──> report.c        every line that is printed to the user
+ *
+ * The program is written against <tenon/...> alone, as anybody's program would be.
+ */
+#ifndef TENON_CMD_H
+#define TENON_CMD_H
+
+/* Exit codes of every subcommand; tenon(1) documents them. */
+enum exit_code {
+    EXIT_OK = 0,       /* did what it was asked to, or was told to stop and has drained */
+    EXIT_CANNOT = 1,   /* could not start, or could not go on: one line on stderr says why */
+    EXIT_USAGE = 2,    /* the command line is wrong: nothing was opened */
+    EXIT_UNDRAINED = 3 /* was told to stop, and gave up waiting for operations of a disk */
+};
+
+/* Each takes its own name as argv[0] and returns an exit code. */
+int cmd_blk(int argc, char **argv);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * cmd_blk.c: `tenon blk`: raw disk images over vhost-user. Here is what it says about itself; the
+ * options are read in blk_options.c, and blk_service.c does the work.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "blk_options.h"
+#include "blk_service.h"
+#include "cmd.h"
+#include "sockets.h"
+
+static const char help[] =
+    "Usage: tenon blk [OPTION]... [IMAGE]...\n"
+    "Serves raw disk images to virtual machines over vhost-user. IMAGE is short for\n"
+    "--disk file=IMAGE,socket=IMAGE.sock, and prints the options for QEMU.\n"
+    "\n"
+    "  --disk KEY=VALUE,...  one disk; may be repeated. Keys, with their defaults:\n"
+    "      file=PATH | memory=SIZE | fd=N   socket=PATH   name=TEXT   serial=NAME\n"
+    "      read-only=off  direct=off  discard=on  lock=on  offset=0  size=ALL\n"
+    "      block-size=512  queues=64  queue-size=256  engine=auto|inline|threads\n"
+    "      threads=4  cache=writeback|writethrough|unsafe\n"
+    "  --socket-path PATH    where the only disk's front-end connects\n"
+    "  --fd N                the same by an open socket, listening or connected\n"
+    "  --blk-file PATH       a disk with all defaults\n"
+    "  --read-only           all disks are read-only\n"
+    "  --socket-mode MODE    permissions of new sockets (0660)\n"
+    "  --workers N           N threads for all queues, not one for each disk\n"
+    "  --exit-on-disconnect  end when the last front-end has gone\n"
+    "  --ready-fd N          write a line to descriptor N when sockets are open\n"
+    "  --log LEVEL           error, warning, info (default) or debug, to stderr\n"
+    "  --print-capabilities  print what QEMU's management tools ask for\n"
+    "Sizes take K, M, G, T. Details: man tenon-blk\n";
+
+/* What QEMU's management tools read (vhost-user.rst, "Backend program conventions"). */
+static const char capabilities[] = "{\n"
+                                   "  \"type\": \"block\",\n"
+                                   "  \"features\": [\"read-only\", \"blk-file\"]\n"
+                                   "}\n";
+
+static int print(const char *text)
+{
+    return fputs(text, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_CANNOT;
+}
+
+static bool asks_capabilities(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--print-capabilities") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int cmd_blk(int argc, char **argv)
+{
+    /* VU-104: all other options are ignored, also wrong ones. */
+    if (asks_capabilities(argc, argv)) {
+        return print(capabilities);
+    }
+    int passed = socket_count_passed();
+    if (passed < 0) {
+        return EXIT_USAGE;
+    }
+    struct blk_options options;
+    int result = EXIT_USAGE;
+    if (blk_options_read(&options, argc, argv, passed)) {
+        result = options.help ? print(help) : blk_service_run(&options);
+    }
+    blk_options_free(&options);
+    return result;
+}
