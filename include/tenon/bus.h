@@ -25,9 +25,7 @@
 extern "C" {
 #endif
 
-/*
- * What the device asks of its transport. Each on any thread, never with a lock of the library held.
- */
+/* What the device asks of its transport. */
 struct tenon_bus_ops {
     size_t size;
     /*
@@ -35,12 +33,15 @@ struct tenon_bus_ops {
      * suppression was decided before.
      */
     void (*queue_irq)(void *bus, unsigned queue);
-    /* A configuration change notification: the generation has changed. */
+    /*
+     * A configuration change notification: the generation has changed. It must not attach or detach.
+     */
     void (*config_irq)(void *bus);
     /*
      * The driver broke this queue: it is stopped, and the device needs a reset. On the queue's
      * worker, once for each queue until it is reset or restarted. `why` is one sentence. The
      * transport tells the driver (DEVICE_NEEDS_RESET and a config interrupt; the error descriptor).
+     * For a reset by the host (tenon_device_reset) it comes on that caller's thread.
      */
     void (*broken)(void *bus, unsigned queue, const char *why);
 };

@@ -20,6 +20,7 @@ int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
     if (error < 0) {
         return error;
     }
+    pthread_mutex_lock(&device->bus_lock);
     pthread_mutex_lock(&device->lock);
     if (device->mem) {
         error = tn_error(-EBUSY, "%s is connected to a transport already; free that one first",
@@ -30,6 +31,7 @@ int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
         device->bus = bus;
     }
     pthread_mutex_unlock(&device->lock);
+    pthread_mutex_unlock(&device->bus_lock);
     return error;
 }
 
@@ -37,6 +39,7 @@ void tenon_bus_detach(struct tenon_device *device)
 {
     struct tenon_worker *own = NULL;
 
+    pthread_mutex_lock(&device->bus_lock);
     pthread_mutex_lock(&device->lock);
     struct tenon_mem *mem = device->mem;
     device->mem = NULL;
@@ -52,6 +55,7 @@ void tenon_bus_detach(struct tenon_device *device)
         }
     }
     pthread_mutex_unlock(&device->lock);
+    pthread_mutex_unlock(&device->bus_lock);
     tenon_worker_free(own);
     if (mem) {
         tn_mem_put(mem);
@@ -157,6 +161,7 @@ int tenon_bus_queue_start(struct tenon_device *device, unsigned index,
     }
     if (error >= 0) {
         queue->start_pending = true;
+        start->resets = device->resets;
         device->active++;
     }
     pthread_mutex_unlock(&device->lock);

@@ -48,6 +48,7 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     }
     tn_list_init(&device->pause_waiters);
     pthread_mutex_init(&device->lock, NULL);
+    pthread_mutex_init(&device->bus_lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&device->changed, &attributes);
@@ -61,6 +62,7 @@ void tn_device_fini(struct tenon_device *device)
         tn_queue_free(device->queues[i]);
     }
     pthread_cond_destroy(&device->changed);
+    pthread_mutex_destroy(&device->bus_lock);
     pthread_mutex_destroy(&device->lock);
     free(device->queues);
     free(device->workers);
@@ -143,13 +145,11 @@ uint32_t tenon_bus_config_generation(const struct tenon_device *device)
 void tn_device_config_changed(struct tenon_device *device)
 {
     __atomic_fetch_add(&device->generation, 1, __ATOMIC_RELEASE); /* BASIC-35 */
-    pthread_mutex_lock(&device->lock);
-    void (*config_irq)(void *bus) = device->mem ? device->bus_ops.config_irq : NULL;
-    void *bus = device->bus;
-    pthread_mutex_unlock(&device->lock);
-    if (config_irq) {
-        config_irq(bus);
+    pthread_mutex_lock(&device->bus_lock);
+    if (device->bus) {
+        device->bus_ops.config_irq(device->bus);
     }
+    pthread_mutex_unlock(&device->bus_lock);
 }
 
 void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), void *opaque)
@@ -170,6 +170,7 @@ void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), vo
             asked += device->queues[i] && device->queues[i]->worker;
         }
         device->quieting = asked + 1;
+        device->resets++;
     }
     pthread_mutex_unlock(&device->lock);
     if (under_way) {
@@ -190,16 +191,12 @@ void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), vo
 
 int tenon_device_reset(struct tenon_device *device, unsigned timeout_ms)
 {
-    pthread_mutex_lock(&device->lock);
-    void (*broken)(void *, unsigned, const char *) =
-        device->active != 0 ? device->bus_ops.broken : NULL;
-    void *bus = device->bus;
-    pthread_mutex_unlock(&device->lock);
-    if (broken) {
-        broken(bus, 0,
-               /* the driver did not ask for it, so it has to hear of it */
-               "the host reset the device");
+    pthread_mutex_lock(&device->bus_lock);
+    if (device->bus && !tenon_bus_is_quiet(device)) {
+        /* The driver did not ask for it, so it has to hear of it. */
+        device->bus_ops.broken(device->bus, 0, "the host reset the device");
     }
+    pthread_mutex_unlock(&device->bus_lock);
     tenon_bus_quiet(device, NULL, NULL);
     return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
 }

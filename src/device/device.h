@@ -97,6 +97,8 @@ struct tenon_device {
     uint64_t features[2];     /* atomic words: as negotiated */
     struct tn_queue **queues; /* made when first needed; atomic pointers */
 
+    /* Held over config_irq alone, so that no transport is detached while it is being told. */
+    pthread_mutex_t bus_lock;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a queue changed its state, or quiet ended */
     /* under lock */
@@ -106,6 +108,8 @@ struct tenon_device {
     unsigned active;   /* queues that are not OFF, or whose start was accepted */
     unsigned touching; /* queues that may touch guest memory: not OFF and not HELD */
     bool paused;
+    bool running;    /* a queue has run since all were OFF: the embedder was told */
+    uint32_t resets; /* a start that was asked for before a reset does not happen after it */
     unsigned
         quieting; /* queues that have not yet heard of the quiet under way, and one for the asker */
     struct tn_quiet_waiter quiet_waiters[TN_QUIET_WAITERS];
@@ -249,6 +253,7 @@ void tn_queue_teardown(struct tn_queue *queue);
 struct tn_start {
     struct tenon_post post;
     struct tn_queue *queue;
+    uint32_t resets; /* of the device, when it was asked for */
     struct tenon_ring ring;
 };
 

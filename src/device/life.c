@@ -98,7 +98,8 @@ static void set_state(struct tn_queue *queue, enum tn_queue_state state)
     queue->state = state;
     if (state == TN_QUEUE_OFF) {
         device->active--;
-        last = device->active == 0;
+        last = device->active == 0 && device->running;
+        device->running &= !last;
     }
     pthread_cond_broadcast(&device->changed);
     pthread_mutex_unlock(&device->lock);
@@ -213,7 +214,7 @@ void tn_life_start(struct tenon_post *post)
     struct tenon_device *device = queue->device;
 
     pthread_mutex_lock(&device->lock);
-    bool refused = device->quieting != 0;
+    bool refused = start->resets != device->resets;
     bool held = !refused && device->paused;
     struct tenon_mem *mem = device->mem;
     if (!refused && !held) {
@@ -221,6 +222,8 @@ void tn_life_start(struct tenon_post *post)
         queue->start_pending = false;
         device->touching++;
     }
+    bool first = !refused && !held && !device->running;
+    device->running |= first;
     pthread_mutex_unlock(&device->lock);
 
     if (refused) {
@@ -240,7 +243,7 @@ void tn_life_start(struct tenon_post *post)
     if (queue->irq_on_start) {
         device->bus_ops.queue_irq(device->bus, queue->index);
     }
-    if (device->event) {
+    if (first && device->event) {
         device->event(device->event_opaque, device, TENON_EVENT_STARTED, "a queue runs");
     }
     tn_queue_look(queue);
