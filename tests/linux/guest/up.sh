@@ -1,0 +1,2 @@
+# Only shows that this kernel boots here: no disk is needed.
+pass

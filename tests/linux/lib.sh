@@ -1,0 +1,398 @@
+# Real Linux guests on disks that Tenon serves: what scripts/demo and the tests here share.
+#
+#   daemon <---- vhost-user socket ----> QEMU or User-mode Linux <---- console ----> this shell
+#
+# The kernel and busybox are Debian's own packages, unpacked into build/linux and never installed;
+# the root file system is an initramfs made here, with the scripts of guest/. A guest never sees
+# the host's file system nor a host block device. Every run is bounded in time, and everything that
+# was started is ended by its process number when the script ends. For bash; sourced, not run.
+
+GS_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+GS_CACHE=$GS_ROOT/build/linux
+GS_GUEST=$GS_ROOT/tests/linux/guest
+TENON=${TENON:-$GS_ROOT/build/tenon}
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+
+gs_pids=()      # processes to end when the script ends
+gs_test=0       # the number of the last test
+gs_failed=0     # how many failed
+GS_WORK=        # images, sockets and consoles of this run
+GS_LOGS=        # where consoles are kept
+
+gs_die() {
+    echo "$*" >&2
+    exit 1
+}
+
+# Ends one process: politely, then not.
+gs_end() { # pid [signal]
+    local pid=$1 i
+    kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+    for ((i = 0; i < 50; i++)); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+}
+
+gs_cleanup() {
+    local pid
+    for pid in "${gs_pids[@]}"; do
+        if kill -0 "$pid" 2>/dev/null; then
+            gs_end "$pid"
+        fi
+    done
+    gs_pids=()
+    [ -z "$GS_WORK" ] || rm -rf "$GS_WORK"
+}
+
+gs_init() { # name
+    GS_WORK=$(mktemp -d /tmp/tenon-XXXXXX)
+    GS_LOGS=$GS_CACHE/logs/$1
+    rm -rf "$GS_LOGS"
+    mkdir -p "$GS_LOGS"
+    trap gs_cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
+}
+
+# ---- Debian's packages, unpacked --------------------------------------------------------------
+
+gs_update() {
+    if [ "$(id -u)" = 0 ]; then
+        apt-get -qq update >&2
+    elif command -v sudo >/dev/null; then
+        sudo apt-get -qq update >&2
+    fi
+}
+
+# Downloads a package and unpacks it into build/linux/PACKAGE, once.
+gs_package() { # package
+    local into=$GS_CACHE/$1 get="apt-get -qq -o APT::Sandbox::User=root download"
+    [ ! -d "$into" ] || return 0
+    rm -rf "$into.new"
+    mkdir -p "$into.new"
+    (
+        cd "$into.new"
+        $get "$1" >/dev/null 2>&1 || { gs_update && $get "$1" >/dev/null; }
+    ) || gs_die "the package $1 could not be downloaded; does apt-get download $1 work?"
+    dpkg-deb -x "$into.new"/*.deb "$into.new"
+    rm "$into.new"/*.deb
+    mv "$into.new" "$into"
+}
+
+# The uncompressed kernel inside a bzImage: QEMU enters it directly, which saves half a second.
+gs_vmlinux() { # bzImage out
+    local sects offset length
+    sects=$(od -An -tu1 -j 497 -N 1 "$1")
+    offset=$(od -An -tu4 -j 584 -N 4 "$1")
+    length=$(od -An -tu4 -j 588 -N 4 "$1")
+    tail -c +$(((sects + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) |
+        lz4 -dc >"$2" 2>/dev/null || true
+    [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
+}
+
+# Sets GS_KERNEL and GS_MODULES.
+gs_kernel() {
+    local meta name bzimage
+    name=$(cd "$GS_CACHE" 2>/dev/null && echo linux-image-*-cloud-amd64)
+    if ! [ -d "$GS_CACHE/$name" ]; then
+        mkdir -p "$GS_CACHE"
+        meta=linux-image-cloud-amd64
+        apt-cache show $meta >/dev/null 2>&1 || gs_update
+        name=$(apt-cache depends $meta | awk '/Depends: linux-image/ { print $2; exit }')
+        [ -n "$name" ] || gs_die "apt knows no package $meta; guests boot Debian's cloud kernel"
+        gs_package "$name"
+    fi
+    bzimage=$(echo "$GS_CACHE/$name"/boot/vmlinuz-*)
+    GS_MODULES=$(echo "$GS_CACHE/$name"/lib/modules/*/kernel)
+    GS_KERNEL=$GS_CACHE/$name/vmlinux
+    if ! [ -f "$GS_KERNEL" ]; then
+        if gs_vmlinux "$bzimage" "$GS_KERNEL.new"; then
+            mv "$GS_KERNEL.new" "$GS_KERNEL"
+        else
+            GS_KERNEL=$bzimage
+        fi
+    fi
+}
+
+# ---- the initramfs ----------------------------------------------------------------------------
+
+# Copies a program of this machine, with the libraries it needs, into a tree.
+gs_copy_program() { # program tree
+    local file
+    install -D "$1" "$2/tools/$(basename "$1")"
+    ldd "$1" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | sort -u |
+        while read -r file; do
+            [ -f "$2$file" ] || install -D "$file" "$2$file"
+        done
+}
+
+# The initramfs of one kind of guest: mmio, pci or uml.
+gs_initrd_base() { # kind
+    local tree=$GS_WORK/tree module modules=() program
+    rm -rf "$tree"
+    mkdir -p "$tree"/{bin,modules,guest,tools}
+    gs_package busybox-static
+    install "$GS_CACHE/busybox-static/bin/busybox" "$tree/bin/busybox"
+    install "$GS_GUEST/init" "$tree/init"
+    install -m 644 "$GS_GUEST"/*.sh "$tree/guest"
+    for program in mke2fs blkdiscard; do
+        gs_copy_program "$(command -v $program)" "$tree"
+    done
+    case $1 in
+    mmio) modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk) ;;
+    pci)
+        modules=(virtio/virtio_ring virtio/virtio virtio/virtio_pci_modern_dev
+            virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk)
+        ;;
+    uml) modules=(block/virtio_blk) ;;
+    esac
+    for module in "${modules[@]}"; do
+        install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"
+        echo "$(basename "$module").ko"
+    done >"$tree/modules/order"
+    gs_hammer
+    install "$GS_CACHE/hammer" "$tree/tools/hammer"
+    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >"$GS_WORK/initrd.$1"
+    rm -rf "$tree"
+}
+
+# The writer and checker that runs inside the guests.
+gs_hammer() {
+    [ "$GS_CACHE/hammer" -nt "$GS_GUEST/hammer.c" ] && return
+    ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -O2 -static "$GS_GUEST/hammer.c" -o "$GS_CACHE/hammer.new" \
+        -lpthread
+    mv "$GS_CACHE/hammer.new" "$GS_CACHE/hammer"
+}
+
+# The same with fio, which brings some 80 MB of libraries: only for the guests that run it.
+gs_initrd_fio() { # kind
+    local tree=$GS_WORK/tree
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    gs_copy_program "$(command -v fio)" "$tree"
+    cp "$GS_WORK/initrd.$1" "$GS_WORK/initrd.$1-fio"
+    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$GS_WORK/initrd.$1-fio"
+    rm -rf "$tree"
+}
+
+# ---- the daemon -------------------------------------------------------------------------------
+
+# Starts the daemon with the arguments given and waits for the sockets.
+gs_daemon() { # "socket..." argument...
+    local sockets=$1 socket
+    shift
+    GS_DAEMON_ARGS=("$@")
+    gs_daemon_again
+    for socket in $sockets; do
+        gs_wait 10 "the daemon makes no socket $socket" test -S "$socket" || return 1
+    done
+}
+
+gs_daemon_again() {
+    "$TENON" blk "${GS_DAEMON_ARGS[@]}" </dev/null >>"$GS_LOGS/daemon.log" 2>&1 &
+    GS_DAEMON=$!
+    gs_pids+=("$GS_DAEMON")
+}
+
+# Ends the daemon; it must go by itself within some seconds, and with a good status after TERM.
+gs_daemon_end() { # [signal]
+    local i status=0
+    kill "-${1:-TERM}" "$GS_DAEMON" 2>/dev/null || return 1
+    for ((i = 0; i < 100; i++)); do
+        kill -0 "$GS_DAEMON" 2>/dev/null || break
+        sleep 0.05
+    done
+    if kill -0 "$GS_DAEMON" 2>/dev/null; then
+        echo "# the daemon is still there 5 seconds after ${1:-TERM}"
+        gs_end "$GS_DAEMON" KILL
+        return 1
+    fi
+    wait "$GS_DAEMON" || status=$?
+    if [ "${1:-TERM}" = TERM ] && [ $status != 0 ]; then
+        echo "# the daemon ended with status $status after TERM"
+        return 1
+    fi
+}
+
+# Waits until a command succeeds.
+gs_wait() { # seconds complaint command...
+    local i seconds=$1 complaint=$2
+    shift 2
+    for ((i = 0; i < seconds * 10; i++)); do
+        if "$@" >/dev/null 2>&1; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    echo "# $complaint within $seconds seconds"
+    return 1
+}
+
+# ---- the guests -------------------------------------------------------------------------------
+
+# Sets GS_ACCEL: kvm where a stock kernel boots on it, tcg elsewhere, with the reason in GS_WHY.
+gs_accel() {
+    local probe=$GS_CACHE/kvm_probe
+    GS_ACCEL=tcg
+    if ! [ -e /dev/kvm ]; then
+        GS_WHY="no /dev/kvm"
+    elif ! [ -w /dev/kvm ]; then
+        GS_WHY="/dev/kvm may not be opened"
+    elif ! ${CC:-cc} -O2 "$GS_ROOT/tests/linux/kvm_probe.c" -o "$probe"; then
+        GS_WHY="the probe did not compile"
+    elif ! GS_WHY=$(timeout -k 1 5 "$probe"); then
+        GS_WHY="/dev/kvm cannot run a stock kernel: ${GS_WHY:-the probe hangs}"
+    else
+        GS_ACCEL=kvm
+        gs_guest microvm up 256 1
+        if ! gs_guest_end 10; then
+            GS_ACCEL=tcg
+            GS_WHY="a trial boot on /dev/kvm failed"
+        fi
+    fi
+}
+
+# Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml.
+#   GS_QUEUES=n  GS_RECONNECT=1  GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s
+gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
+    local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device more=()
+    shift $(($# < 5 ? $# : 5))
+    GS_CONSOLE=$GS_LOGS/$machine-$script.console
+    GS_FIFO=$GS_WORK/stdin.$RANDOM
+    mkfifo "$GS_FIFO"
+    exec 7<>"$GS_FIFO"
+    : >"$GS_CONSOLE"
+    append="t.run=$script $append"
+    if [ "$machine" = uml ]; then
+        for socket in "$@"; do
+            more+=("virtio_uml.device=$socket:2")
+        done
+        HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" linux.uml mem="${mb}M" \
+            initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 quiet \
+            panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
+        GS_GUEST_PID=$!
+        gs_pids+=("$GS_GUEST_PID")
+        return
+    fi
+    case $machine in
+    microvm)
+        kind=mmio device=vhost-user-blk
+        more=(-M "microvm,acpi=on,memory-backend=m" -global virtio-mmio.force-legacy=false)
+        ;;
+    q35) kind=pci device=vhost-user-blk-pci more=(-M "q35,memory-backend=m") ;;
+    esac
+    if [ "$GS_ACCEL" = kvm ]; then
+        more+=(-accel kvm -cpu host)
+    else
+        # Without tsc_early_khz a software-emulated microvm now and then hangs early in its boot.
+        more+=(-accel "tcg,thread=multi")
+        append+=" no_timer_check tsc_early_khz=$(awk -F: '/cpu MHz/ { printf "%d", $2 * 1000; exit }
+            ' /proc/cpuinfo | grep . || echo 2600000)"
+    fi
+    for socket in "$@"; do
+        n=$((n + 1))
+        more+=(-chardev "socket,id=c$n,path=$socket${GS_RECONNECT:+,reconnect=1}"
+            -device "$device,chardev=c$n${GS_QUEUES:+,num-queues=$GS_QUEUES}")
+    done
+    [ -n "${GS_REBOOT:-}" ] || more+=(-no-reboot)
+    timeout -k 3 "${GS_LIMIT:-120}" qemu-system-x86_64 -nodefaults -no-user-config -display none \
+        -serial stdio -m "$mb" -smp "$cpus" \
+        -object "memory-backend-memfd,id=m,size=${mb}M,share=on" "${more[@]}" \
+        -kernel "$GS_KERNEL" -initrd "$GS_WORK/initrd.${GS_INITRD:-$kind}" \
+        -append "console=ttyS0 quiet panic=-1 reboot=t $append" \
+        <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
+    GS_GUEST_PID=$!
+    gs_pids+=("$GS_GUEST_PID")
+}
+
+gs_guest_lives() { kill -0 "$GS_GUEST_PID" 2>/dev/null; }
+
+# Waits for a line on the console; fails when the guest failed or ended before.
+gs_guest_wait() { # seconds pattern
+    local i
+    for ((i = 0; i < $1 * 10; i++)); do
+        if grep -qaE "$2" "$GS_CONSOLE"; then
+            return 0
+        fi
+        if grep -qaE "^TENON fail" "$GS_CONSOLE" || ! gs_guest_lives; then
+            break
+        fi
+        sleep 0.1
+    done
+    grep -qaE "$2" "$GS_CONSOLE"
+}
+
+# Waits until a step is reached.
+gs_guest_step() { # seconds step
+    gs_guest_wait "$1" "^TENON step $2" || { echo "# the guest never came to '$2'"; return 1; }
+}
+
+# Lets a guest go on that waits for the host.
+gs_guest_go() { echo >&7; }
+
+# What the guest said last under a key.
+gs_guest_said() { tr -d '\r' <"$GS_CONSOLE" | sed -n "s/^TENON say $1 //p" | tail -n 1; }
+
+# Waits for the end of the guest; good if it said that it passed. The console is shown if not.
+gs_guest_end() { # seconds
+    local i status=0
+    for ((i = 0; i < $1 * 10; i++)); do
+        gs_guest_lives || break
+        sleep 0.1
+    done
+    if gs_guest_lives; then
+        echo "# the guest did not end within $1 seconds"
+        gs_end "$GS_GUEST_PID"
+        status=1
+    fi
+    wait "$GS_GUEST_PID" 2>/dev/null || true
+    exec 7>&-
+    rm -f "$GS_FIFO"
+    if [ $status != 0 ] || ! grep -qa '^TENON pass' "$GS_CONSOLE"; then
+        tail -n 25 "$GS_CONSOLE" | tr -d '\r' | cut -c 1-160 | sed 's/^/# | /'
+        return 1
+    fi
+}
+
+# ---- the results ------------------------------------------------------------------------------
+
+# Runs a function as one test, and says so in TAP. Whatever it started is ended afterwards.
+gs_case() { # description function arguments...
+    local what=$1 start=$SECONDS pid
+    shift
+    gs_test=$((gs_test + 1))
+    if [ -n "${GS_ONLY:-}" ] && ! [[ $what =~ $GS_ONLY ]]; then
+        echo "ok $gs_test - $what # SKIP not asked for"
+        return
+    fi
+    if "$@"; then
+        echo "ok $gs_test - $what"
+    else
+        echo "not ok $gs_test - $what"
+        gs_failed=$((gs_failed + 1))
+        tail -n 5 "$GS_LOGS/daemon.log" 2>/dev/null | sed 's/^/# daemon: /'
+    fi
+    echo "# took $((SECONDS - start)) s"
+    for pid in "${gs_pids[@]}"; do
+        if kill -0 "$pid" 2>/dev/null; then
+            gs_end "$pid"
+        fi
+    done
+    gs_pids=()
+    rm -f "$GS_WORK"/*.sock "$GS_WORK"/*.img
+}
+
+gs_finish() {
+    echo "1..$gs_test"
+    [ $gs_failed = 0 ]
+}
+
+# Space that a file really takes, in KiB.
+gs_used() { du -k "$1" | cut -f 1; }
+
+gs_sum() { sha256sum <"$1" | cut -d' ' -f1; }
