@@ -155,18 +155,19 @@ gs_initrd_base() { # kind
         install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"
         echo "$(basename "$module").ko"
     done >"$tree/modules/order"
-    gs_hammer
+    gs_compile "$GS_GUEST/hammer.c" -static -pthread
     install "$GS_CACHE/hammer" "$tree/tools/hammer"
     (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >"$GS_WORK/initrd.$1"
     rm -rf "$tree"
 }
 
-# The writer and checker that runs inside the guests.
-gs_hammer() {
-    [ "$GS_CACHE/hammer" -nt "$GS_GUEST/hammer.c" ] && return
-    ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -O2 -static "$GS_GUEST/hammer.c" -o "$GS_CACHE/hammer.new" \
-        -lpthread
-    mv "$GS_CACHE/hammer.new" "$GS_CACHE/hammer"
+# Compiles a small program of the tests into build/linux, when it changed.
+gs_compile() { # source flag...
+    local source=$1 out
+    out=$GS_CACHE/$(basename "$1" .c)
+    shift
+    [ "$out" -nt "$source" ] && return
+    ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -O2 "$source" -o "$out.new" "$@" && mv "$out.new" "$out"
 }
 
 # The same with fio, which brings some 80 MB of libraries: only for the guests that run it.
@@ -243,7 +244,7 @@ gs_accel() {
         GS_WHY="no /dev/kvm"
     elif ! [ -w /dev/kvm ]; then
         GS_WHY="/dev/kvm may not be opened"
-    elif ! ${CC:-cc} -O2 "$GS_ROOT/tests/linux/kvm_probe.c" -o "$probe"; then
+    elif ! gs_compile "$GS_ROOT/tests/linux/kvm_probe.c"; then
         GS_WHY="the probe did not compile"
     elif ! GS_WHY=$(timeout -k 1 5 "$probe"); then
         GS_WHY="/dev/kvm cannot run a stock kernel: ${GS_WHY:-the probe hangs}"
@@ -269,10 +270,13 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     : >"$GS_CONSOLE"
     append="t.run=$script $append"
     if [ "$machine" = uml ]; then
+        # The environment of all programs in the guest: no AVX registers; uml_run.c says why.
+        more=(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX)
+        gs_compile "$GS_ROOT/tests/linux/uml_run.c"
         for socket in "$@"; do
             more+=("virtio_uml.device=$socket:2")
         done
-        HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" linux.uml mem="${mb}M" \
+        HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" "$GS_CACHE/uml_run" linux.uml mem="${mb}M" \
             initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 quiet \
             panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
         GS_GUEST_PID=$!
