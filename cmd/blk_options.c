@@ -116,20 +116,21 @@ static bool take_log(const char *text)
  */
 static bool keep_disk(struct blk_options *options, char *text, bool is_operand)
 {
-    if (!text || options->disk_count == MAX_DISKS) {
-        report_error(text ? "more than %d disks; start another daemon" : "out of memory",
-                     MAX_DISKS);
+    if (options->disk_count == MAX_DISKS) {
+        report_error("more than %d disks; start another daemon for the others", MAX_DISKS);
         free(text);
         return false;
     }
     struct disk_options *grown =
         realloc(options->disks, (options->disk_count + 1) * sizeof(*grown));
-    if (!grown) {
+    if (grown) {
+        options->disks = grown;
+    }
+    if (!text || !grown) {
         report_error("out of memory");
         free(text);
         return false;
     }
-    options->disks = grown;
     grown[options->disk_count++] = (struct disk_options){ .spec = text, .is_operand = is_operand };
     return true;
 }
@@ -221,7 +222,7 @@ static bool name_is_taken(const struct blk_options *options, unsigned before, co
     return false;
 }
 
-/* Names stand in logs and statistics: two disks must not share one. */
+/* Names stand in logs and statistics, and are serial numbers: two disks must not share one. */
 static bool tell_names_apart(struct blk_options *options)
 {
     for (unsigned i = 0; i < options->disk_count; i++) {
@@ -234,6 +235,9 @@ static bool tell_names_apart(struct blk_options *options)
                 return false;
             }
             snprintf(disk->name, sizeof(disk->name), "%.50s-%u", base, n);
+        }
+        if (disk->serial[0] == 0) {
+            snprintf(disk->serial, sizeof(disk->serial), "%.*s", SERIAL_BYTES, disk->name);
         }
     }
     return true;

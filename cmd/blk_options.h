@@ -22,7 +22,7 @@ struct disk_options {
     char *socket; /* NULL: not named */
     char name[DISK_NAME_BYTES];
     bool name_given;
-    char serial[SERIAL_BYTES + 1];
+    char serial[SERIAL_BYTES + 1]; /* empty: the name is used */
     unsigned queues, queue_size;
     enum tenon_cache cache;
     bool no_discard;

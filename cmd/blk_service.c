@@ -61,15 +61,24 @@ static void remove_sockets(struct service *service)
     }
 }
 
-/* Operations in the kernel's hands may never end. What the guest flushed is safe all the same. */
-static void give_up(void *opaque)
+/* Operations in the kernel's hands may never end. */
+static void give_up_on(const struct export *hung)
+{
+    remove_sockets(hung->service);
+    report_error("disk '%s' did not finish its operations in %d seconds; exiting without them: "
+                 "look at the storage below it",
+                 hung->options->name, DRAIN_SECONDS);
+    _exit(EXIT_UNDRAINED);
+}
+
+static void drained_too_long(void *opaque)
 {
     struct service *service = opaque;
-    remove_sockets(service);
-    report_error("a disk did not finish its operations in %d seconds; exiting without them: look "
-                 "at the storage below it. What the guest flushed is safe",
-                 DRAIN_SECONDS);
-    _exit(EXIT_UNDRAINED);
+    for (unsigned i = 0; i < service->options->disk_count; i++) {
+        if (service->exports[i].server) {
+            give_up_on(&service->exports[i]);
+        }
+    }
 }
 
 static void server_closed(void *opaque)
@@ -251,7 +260,7 @@ static int start_main(struct service *service)
 {
     struct tenon_worker_opts opts = { .size = sizeof(opts), .name = "tenon" };
     if (tenon_worker_new(&opts, &service->main) < 0 ||
-        tenon_timer_new(service->main, give_up, service, &service->give_up) < 0) {
+        tenon_timer_new(service->main, drained_too_long, service, &service->give_up) < 0) {
         report_error("cannot make the main loop: %s", tenon_error());
         return EXIT_CANNOT;
     }
@@ -308,7 +317,7 @@ static void free_exports(struct service *service)
     for (unsigned i = 0; service->exports && i < service->options->disk_count; i++) {
         struct export *export = &service->exports[i];
         if (export->device && tenon_device_reset(export->device, DRAIN_SECONDS * 1000) < 0) {
-            give_up(service);
+            give_up_on(export);
         }
         tenon_device_free(export->device);
         tenon_disk_close(export->disk);

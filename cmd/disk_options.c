@@ -242,23 +242,21 @@ static bool take_pairs(struct reading *reading, const char *text)
     }
 }
 
-/* The file's name without directories and extension; a name that a log and a thread can carry. */
+/* The file's name without directories and extension: a name that a log and a thread can carry. */
 static void choose_name(struct disk_options *disk)
 {
-    if (!disk->name_given) {
-        const char *slash = disk->file ? strrchr(disk->file, '/') : NULL;
-        const char *base = slash ? slash + 1 : disk->file ? disk->file : "disk";
-        snprintf(disk->name, sizeof(disk->name), "%.*s", DISK_NAME_BYTES - 1, base);
-        char *dot = strrchr(disk->name, '.');
-        if (dot && dot != disk->name) {
-            *dot = 0;
-        }
-        if (disk->name[0] == 0) {
-            strcpy(disk->name, "disk");
-        }
+    if (disk->name_given) {
+        return;
     }
-    if (disk->serial[0] == 0) {
-        snprintf(disk->serial, sizeof(disk->serial), "%.*s", SERIAL_BYTES, disk->name);
+    const char *slash = disk->file ? strrchr(disk->file, '/') : NULL;
+    const char *base = slash ? slash + 1 : disk->file ? disk->file : "disk";
+    snprintf(disk->name, sizeof(disk->name), "%.*s", DISK_NAME_BYTES - 1, base);
+    char *dot = strrchr(disk->name, '.');
+    if (dot && dot != disk->name) {
+        *dot = 0;
+    }
+    if (disk->name[0] == 0) {
+        strcpy(disk->name, "disk");
     }
 }
 

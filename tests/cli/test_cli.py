@@ -145,6 +145,9 @@ class FrontEnd:
     def tell(self, request, payload=b''):
         self.socket.sendall(struct.pack('<III', request, 1, len(payload)) + payload)
 
+    def tell_fd(self, request, payload, fd):
+        socket.send_fds(self.socket, [struct.pack('<III', request, 1, len(payload)) + payload], [fd])
+
     def read(self, count):
         data = b''
         while len(data) < count:
@@ -775,6 +778,33 @@ def idle_disks_cost_no_thread():
     disks = ['--disk=memory=1M,socket=s%d,name=d%d' % (i, i) for i in range(20)]
     with Daemon(*disks) as daemon:
         assert len(glob.glob('/proc/%d/task/*' % daemon.process.pid)) == 1
+
+
+@case
+def front_end_that_truncates_its_memory_hurts_only_itself():
+    """SIGBUS in the daemon: the session ends, the process and its other disk do not (users.md 3.1)."""
+    memory, kick, call = os.memfd_create('guest'), os.eventfd(0), os.eventfd(0)
+    size, entries, uva = 1 << 20, 16, 0x100000000
+    os.ftruncate(memory, size)
+    with Daemon('--disk=memory=1M,socket=s', '--disk=memory=1M,socket=t,name=u') as daemon:
+        with FrontEnd('s') as front_end:
+            front_end.tell(3)  # SET_OWNER
+            front_end.tell(SET_FEATURES, struct.pack('<Q', 1 << VIRTIO_F_VERSION_1 | 1 << PROTOCOL_FEATURES))
+            front_end.tell_fd(5, struct.pack('<IIQQQQ', 1, 0, 0, size, uva, 0), memory)  # SET_MEM_TABLE
+            front_end.tell(8, struct.pack('<II', 0, entries))  # SET_VRING_NUM
+            front_end.tell(10, struct.pack('<II', 0, 0))  # SET_VRING_BASE
+            front_end.tell(9, struct.pack('<IIQQQQ', 0, 0, uva, uva + 0x2000, uva + 0x1000, 0))  # SET_VRING_ADDR
+            front_end.tell_fd(13, struct.pack('<Q', 0), call)  # SET_VRING_CALL
+            front_end.tell_fd(12, struct.pack('<Q', 0), kick)  # SET_VRING_KICK
+            front_end.tell(18, struct.pack('<II', 0, 1))  # SET_VRING_ENABLE
+            os.eventfd_read(call)  # a ring that starts gives one interrupt: it runs
+            os.ftruncate(memory, 0)
+            os.eventfd_write(kick, 1)
+            assert answers('t') and daemon.alive()
+            assert front_end.hung_up()
+        assert answers('s') and answers('t')
+    for fd in (memory, kick, call):
+        os.close(fd)
 
 
 @case
