@@ -797,7 +797,8 @@ def front_end_that_truncates_its_memory_hurts_only_itself():
             front_end.tell_fd(13, struct.pack('<Q', 0), call)  # SET_VRING_CALL
             front_end.tell_fd(12, struct.pack('<Q', 0), kick)  # SET_VRING_KICK
             front_end.tell(18, struct.pack('<II', 0, 1))  # SET_VRING_ENABLE
-            os.eventfd_read(call)  # a ring that starts gives one interrupt: it runs
+            # A ring that starts gives one interrupt: then it runs.
+            assert select.select([call], [], [], PATIENCE)[0], 'the queue did not start'
             os.ftruncate(memory, 0)
             os.eventfd_write(kick, 1)
             assert answers('t') and daemon.alive()
