@@ -45,6 +45,11 @@ static void store16(uint16_t *p, uint16_t v)
 {
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
+/* Everything stored before it is there first. */
+static void store16_last(uint16_t *p, uint16_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
 
 static struct entry *copy_entries(const struct tn_inflight_split *region, uint32_t size,
                                   uint32_t *in_flight)
@@ -145,9 +150,8 @@ static int recover(struct tn_inflight *inflight, uint32_t size, uint16_t used_id
                          "ring: the front-end has to pass the region that belongs to this queue");
     } else {
         collect_again(inflight, entries, size);
-        tn_inflight_barrier();
-        store16(&region->used_idx, used_idx);
         store16(&region->desc_num, (uint16_t)size);
+        store16_last(&region->used_idx, used_idx);
     }
     free(entries);
     return error;
@@ -162,8 +166,7 @@ static void begin_fresh(struct tn_inflight_split *region, uint32_t size, uint16_
     store16(&region->desc_num, (uint16_t)size);
     store16(&region->last_batch_head, 0);
     store16(&region->used_idx, used_idx);
-    tn_inflight_barrier();
-    store16(&region->version, RECORD_VERSION);
+    store16_last(&region->version, RECORD_VERSION);
 }
 
 int tn_inflight_open(struct tn_inflight *inflight, void *region, size_t bytes, uint32_t size,
@@ -213,13 +216,13 @@ void tn_inflight_close(struct tn_inflight *inflight)
     *inflight = (struct tn_inflight){ 0 };
 }
 
+/* Each flag is cleared after the ring's index moved, and the record's index follows the last flag. */
 void tn_inflight_commit(struct tn_inflight *inflight, uint16_t used_idx)
 {
-    tn_inflight_barrier();
     for (uint16_t i = 0; i < inflight->batched; i++) {
-        tn_shared_store8(&inflight->region->desc[inflight->batch[i]].inflight, 0);
+        struct tn_inflight_desc *desc = &inflight->region->desc[inflight->batch[i]];
+        __atomic_store_n(&desc->inflight, 0, __ATOMIC_RELEASE);
     }
     inflight->batched = 0;
-    tn_inflight_barrier();
-    store16(&inflight->region->used_idx, used_idx);
+    store16_last(&inflight->region->used_idx, used_idx);
 }

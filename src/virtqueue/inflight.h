@@ -38,20 +38,13 @@ int tn_inflight_open(struct tn_inflight *inflight, void *region, size_t bytes, u
                      uint16_t used_idx);
 void tn_inflight_close(struct tn_inflight *inflight);
 
-/* Stores before it stay before stores after it. */
-static inline void tn_inflight_barrier(void)
-{
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-}
-
 /* A chain was taken from the ring. */
 static inline void tn_inflight_fetch(struct tn_inflight *inflight, uint16_t head)
 {
     struct tn_inflight_desc *desc = &inflight->region->desc[head];
 
     __atomic_store_n(&desc->counter, inflight->counter++, __ATOMIC_RELAXED);
-    tn_inflight_barrier();
-    tn_shared_store8(&desc->inflight, 1);
+    __atomic_store_n(&desc->inflight, 1, __ATOMIC_RELEASE);
 }
 
 /* A chain goes back unserved, or ends without a used entry. */
@@ -66,8 +59,7 @@ static inline void tn_inflight_batch(struct tn_inflight *inflight, uint16_t head
     struct tn_inflight_desc *desc = &inflight->region->desc[head];
 
     __atomic_store_n(&desc->next, inflight->last_batch_head, __ATOMIC_RELAXED);
-    tn_inflight_barrier();
-    __atomic_store_n(&inflight->region->last_batch_head, head, __ATOMIC_RELAXED);
+    __atomic_store_n(&inflight->region->last_batch_head, head, __ATOMIC_RELEASE);
     inflight->last_batch_head = head;
     inflight->batch[inflight->batched++] = head;
 }
