@@ -143,7 +143,8 @@ TENON_API void tenon_bus_queue_kick(struct tenon_device *device, unsigned queue)
 
 /*
  * A descriptor of the device's own that kicks this queue when 8 bytes are written to it (for an
- * ioeventfd). It exists until the device is freed. -EMFILE and the like. Any thread.
+ * ioeventfd). It exists until the device is freed. Ask before the queue runs first. -EBUSY (it
+ * runs), -EMFILE and the like. Any thread.
  */
 TENON_API int tenon_bus_queue_kick_fd(struct tenon_device *device, unsigned queue);
 

@@ -52,7 +52,7 @@ TENON_API void tenon_mmio_write(struct tenon_mmio *mmio, uint64_t offset, const 
 
 /*
  * The descriptor to bind as an ioeventfd: 4-byte writes of value `queue` to offset 0x50. It belongs
- * to the device. -EINVAL, -EMFILE.
+ * to the device. Ask before the queue runs first. -EINVAL, -EMFILE, -EBUSY (it runs).
  */
 TENON_API int tenon_mmio_notify_fd(struct tenon_mmio *mmio, unsigned queue);
 
