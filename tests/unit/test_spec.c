@@ -316,7 +316,10 @@ static void layout_of_vhost_user(void **state)
     compare(numbers, COUNT(numbers));
 }
 
-/* Each number where the requirement of that message gives it; VU-02, VU-04, VU-16, VU-41, VU-92. */
+/*
+ * Each number where its requirement has it: VU-02, VU-04, VU-16, VU-41, VU-92.
+ * Long because: a table.
+ */
 static void numbers_of_vhost_user(void **state)
 {
     static const struct number numbers[] = {
