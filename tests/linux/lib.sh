@@ -271,7 +271,8 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     append="t.run=$script $append"
     if [ "$machine" = uml ]; then
         # The environment of all programs in the guest: no AVX registers; uml_run.c says why.
-        more=(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX)
+        more=("GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX")
+        more[0]+=",-AVX_Fast_Unaligned_Load"
         gs_compile "$GS_ROOT/tests/linux/uml_run.c"
         for socket in "$@"; do
             more+=("virtio_uml.device=$socket:2")
