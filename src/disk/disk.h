@@ -12,8 +12,8 @@
 
 #include "tenon/disk.h"
 
-struct tenon_disk *tn_disk_get(
-    struct tenon_disk *disk); /* one more user; given back with tenon_disk_close */
+/* One more user; given back with tenon_disk_close. */
+struct tenon_disk *tn_disk_get(struct tenon_disk *disk);
 
 /* Scratch bytes to reserve behind each tenon_io for this disk. */
 size_t tn_disk_io_bytes(const struct tenon_disk *disk);

@@ -61,9 +61,8 @@ int tn_transfer(const struct tn_mover *mover, const struct iovec *iov, unsigned 
     if (tn_iov_bytes(iov, count) != bytes) {
         return -EINVAL;
     }
-    advance(
-        &at,
-        0); /* empty iovecs in front: a call that can only move 0 bytes would look like the end */
+    /* Over the empty iovecs in front: a call that can only move nothing would look like the end. */
+    advance(&at, 0);
     while (bytes != 0) {
         ssize_t moved = move_some(mover, &at, offset);
 
