@@ -34,7 +34,8 @@ struct tenon_bus_ops {
      */
     void (*queue_irq)(void *bus, unsigned queue);
     /*
-     * A configuration change notification: the generation has changed. It must not attach or detach.
+     * A configuration change notification: the generation has changed. It must not attach or
+     * detach.
      */
     void (*config_irq)(void *bus);
     /*

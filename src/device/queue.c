@@ -1,7 +1,7 @@
 /*
  * queue.c: one queue on its worker, from kick to interrupt.
  *
- *   kick ──> look ──> serve (the type takes requests) ─ ─ ─ they end ──> return ──> publish, interrupt
+ *   kick ──> look ──> serve: the type takes requests ─ ─ they end ──> return ──> publish, interrupt
  *
  * Kicks are off while a queue is being served and on before it sleeps, with the re-check (pair D in
  * base/shared.h). A turn takes a bounded number of requests, so that a busy driver cannot hold up a
@@ -90,8 +90,8 @@ static void on_kick_fd(void *opaque, int fd, unsigned events)
 }
 
 /*
- * Not served from within the post: while it is served, posts have to run (tn_queue_breathe), and they
- * do not from within each other.
+ * Not served from within the post: while it is served, posts have to run (tn_queue_breathe), and
+ * they do not from within each other.
  */
 static void on_kick_post(struct tenon_post *post)
 {

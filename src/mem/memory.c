@@ -1,9 +1,9 @@
 /*
  * memory.c: guest memory that changes while queues run.
  *
- *   add, remove ──> new table ──> mem->current ──> changed() of each view ~~post~~> worker: tn_view_refresh
- *                                                                                    │
- *        old table: + the view's pins, - the view's own reference  <─────────────────┘
+ *   add, remove ──> new table ──> mem->current ──> changed() of each view ~~post~~> its worker:
+ *                                                                          tn_view_refresh  │
+ *        old table: + the view's pins, - the view's own reference  <────────────────────────┘
  *
  * Here: the object, its views, and who holds which table. The lock guards `current` and the list of
  * views; no region is ever released under it, since `released` is the embedder's code.
@@ -152,8 +152,9 @@ int tn_view_open(struct tn_view *view, struct tenon_mem *mem, void (*changed)(st
 }
 
 /*
- * The view goes on to another table (or to none). From here on the pins of the old one are given back one
- * by one, by tn_table_put, so they join its count before the view's own reference leaves it.
+ * The view goes on to another table (or to none). From here on the pins of the old one are given
+ * back one by one, by tn_table_put, so they join its count before the view's own reference leaves
+ * it.
  */
 static void view_move(struct tn_view *view, struct tn_table *table)
 {

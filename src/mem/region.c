@@ -1,20 +1,18 @@
 /*
  * region.c: one region of guest memory from the embedder's options to its end.
  *
- *   options ──checked──> mapped (fd) or taken as it is (host) ──> in tables ──last one──> unmapped ──> released()
+ *   options ──checked──> mapped, or taken as it is ──> in tables ──last──> unmapped ──> released()
  *
- * Two sources of numbers that nobody vouches for come through here: a vhost-user front-end chooses guest
- * address, length and offset, and its file may be anything. Any thread.
+ * Two sources of numbers that nobody vouches for come through here: a vhost-user front-end chooses
+ * guest address, length and offset, and its file may be anything. Any thread.
  */
 #include "mem/table.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -55,13 +53,12 @@ static int check_place(const struct tenon_region *options)
 static int check_file(const struct tenon_region *options, uint64_t *align)
 {
     struct stat file;
-    struct statfs fs;
     uint64_t end;
 
     if (options->fd < 0) {
         return tn_error(-EINVAL, "a memory region needs `host` or `fd`: neither was given");
     }
-    if (fstat(options->fd, &file) != 0 || fstatfs(options->fd, &fs) != 0) {
+    if (fstat(options->fd, &file) != 0) {
         int error = errno;
         return tn_error(-error, "cannot look at file descriptor %d of a memory region: %s",
                         options->fd, strerror(error));
@@ -78,17 +75,17 @@ static int check_file(const struct tenon_region *options, uint64_t *align)
     }
     long page = sysconf(_SC_PAGESIZE);
     *align = page > 0 ? (uint64_t)page : 4096;
-    /* Huge pages are mapped and unmapped only as a whole. */
-    if ((uint64_t)fs.f_type == HUGETLBFS_MAGIC && tn_is_power_of_2((uint64_t)file.st_blksize) &&
-        (uint64_t)file.st_blksize > *align) {
+    /* Huge pages are mapped and unmapped only as a whole; elsewhere a larger unit does no harm. */
+    if (tn_is_power_of_2((uint64_t)file.st_blksize) && (uint64_t)file.st_blksize > *align) {
         *align = (uint64_t)file.st_blksize;
     }
     return 0;
 }
 
 /*
- * Maps whole pages around the region (VU-24: its offset need not be aligned). A ROM is mapped read-only:
- * its file may be open for reading only, and a write by mistake is then a fault and not a damage.
+ * Maps whole pages around the region (VU-24: its offset need not be aligned). A ROM is mapped
+ * read-only: its file may be open for reading only, and a write by mistake is then a fault and not
+ * a damage.
  */
 static int map_file(struct tn_region *region, const struct tenon_region *options)
 {

@@ -1,12 +1,12 @@
 /*
  * sigbus.c: survives that a file is truncated under a mapping of it (VU-103).
  *
- *   front-end truncates its memory file ──> we touch the page ──> SIGBUS ──> tenon_sigbus: which guard?
+ *   front-end truncates its memory file ──> we touch the page ──> SIGBUS ──> which guard?
  *        └──> a page of zeroes in its place, the guard is marked ──> queues on that memory break
  *
- * The registry is one fixed array for the process: a signal handler can neither take a lock nor follow
- * pointers that another thread frees. A signal belongs to the process, so this is a global of necessity.
- * Only tenon_sigbus runs in the handler; all others on any thread.
+ * The registry is one fixed array for the process: a signal handler can neither take a lock nor
+ * follow pointers that another thread frees. A signal belongs to the process, so this is a global
+ * of necessity. Only tenon_sigbus runs in the handler; all others on any thread.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,8 +16,8 @@
 #include "mem/table.h"
 
 /*
- * Linux allows a process 65530 mappings unless told otherwise, so the places do not run out before those do.
- * What was never used is never touched, and costs no memory.
+ * Linux allows a process 65530 mappings unless told otherwise, so the places do not run out before
+ * those do. What was never used is never touched, and costs no memory.
  */
 enum { GUARDS_MAX = 65536 };
 
@@ -45,7 +45,10 @@ static bool guard_claim(struct tn_guard *guard)
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* The new generation tells a handler that read half of the old values that they do not belong together. */
+/*
+ * The new generation tells a handler that read half of the old values that they do not belong
+ * together.
+ */
 static void guard_settle(struct tn_guard *guard, uint32_t to)
 {
     uint32_t state = __atomic_load_n(&guard->state, __ATOMIC_RELAXED);
@@ -109,8 +112,9 @@ uint64_t tn_guard_hits(void)
 }
 
 /*
- * Whether the guard is for a mapping that holds `address`. A guard that changes meanwhile is not: nobody
- * touches a mapping before it is registered or after it was given back. So there is nothing to wait for.
+ * Whether the guard is for a mapping that holds `address`. A guard that changes meanwhile is not:
+ * nobody touches a mapping before it is registered or after it was given back. So there is nothing
+ * to wait for.
  */
 static bool guard_holds(const struct tn_guard *guard, uint64_t address, uint64_t *base,
                         uint64_t *bytes)
@@ -126,8 +130,9 @@ static bool guard_holds(const struct tn_guard *guard, uint64_t address, uint64_t
 }
 
 /*
- * A page where that can be done. A mapping of huge pages can be cut only between them, and a process that
- * has all the mappings it may have can cut nothing: then ever larger pieces, in the end all of it.
+ * A page where that can be done. A mapping of huge pages can be cut only between them, and a
+ * process that has all the mappings it may have can cut nothing: then ever larger pieces, in the
+ * end all of it.
  */
 static bool put_zeroes(uint64_t address, uint64_t base, uint64_t bytes)
 {
@@ -145,7 +150,9 @@ static bool put_zeroes(uint64_t address, uint64_t base, uint64_t bytes)
     }
 }
 
-/* Whether the signal is a memory access that failed just now, and not a kill() or a bad alignment. */
+/*
+ * Whether the signal is a memory access that failed just now, and not a kill() or a bad alignment.
+ */
 static bool is_lost_page(const siginfo_t *info)
 {
     return info->si_signo == SIGBUS &&

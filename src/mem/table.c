@@ -1,9 +1,9 @@
 /*
- * table.c: the table of regions, sorted by guest address. A table never changes once it is made, so that
- * any number of threads can search it without a lock; see table.h.
+ * table.c: the table of regions, sorted by guest address. A table never changes once it is made, so
+ * that any number of threads can search it without a lock; see table.h.
  *
- * Here: making one table from another, counting its users, the search. Not here: who uses which table
- * when (memory.c), and what becomes of the region that was found (translate.c).
+ * Here: making one table from another, counting its users, the search. Not here: who uses which
+ * table when (memory.c), and what becomes of the region that was found (translate.c).
  */
 #include "mem/table.h"
 
@@ -132,8 +132,8 @@ void tn_table_put(struct tn_table *table)
 }
 
 /*
- * The count of hits in the process is compared first: as long as nothing was hit since the last look (as
- * a rule: ever), two loads are all.
+ * The count of hits in the process is compared first: as long as nothing was hit since the last
+ * look (as a rule: ever), two loads are all.
  */
 bool tn_table_poisoned(struct tn_table *table)
 {

@@ -3,8 +3,8 @@
  *
  *   table ──> region <── table        both are counted; neither changes once it is made
  *
- * Changing guest memory makes a new table. The old one lives until its last user is gone, and with the
- * last table of a region goes the region: unmapped, then its owner told. Any thread.
+ * Changing guest memory makes a new table. The old one lives until its last user is gone, and with
+ * the last table of a region goes the region: unmapped, then its owner told. Any thread.
  */
 #ifndef TN_MEM_TABLE_H
 #define TN_MEM_TABLE_H

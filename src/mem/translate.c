@@ -3,17 +3,19 @@
  *
  *   gpa, bytes ──last hit, else search──> region ──> iovec ──(bytes left)──> next region ──> ...
  *
- * What a translation gives is valid while the table is pinned. Regions that are neighbours both in guest
- * memory and in this process give one iovec, and count as one piece for rings: an embedder may hand over
- * one mapping in several regions. Nothing here takes a lock, allocates, or logs: the addresses are the
- * guest's, and it may be wrong as often as it likes.
+ * What a translation gives is valid while the table is pinned. Regions that are neighbours both in
+ * guest memory and in this process give one iovec, and count as one piece for rings: an embedder
+ * may hand over one mapping in several regions. Nothing here takes a lock, allocates, or logs: the
+ * addresses are the guest's, and it may be wrong as often as it likes.
  */
 #include <errno.h>
 
 #include "base/num.h"
 #include "mem/table.h"
 
-/* `last` is the region of the hit before: buffers that follow each other mostly lie in one region. */
+/*
+ * `last` is the region of the hit before: buffers that follow each other mostly lie in one region.
+ */
 static inline const struct tn_region *find(const struct tn_table *table,
                                            const struct tn_region **last, uint64_t gpa)
 {
@@ -83,8 +85,8 @@ bool tn_table_has(const struct tn_table *table, uint64_t gpa, uint64_t bytes, bo
 }
 
 /*
- * A walk, since the table is sorted by guest address, and an embedder may show the same memory at two of
- * them (the lower one is the answer then).
+ * A walk, since the table is sorted by guest address, and an embedder may show the same memory at
+ * two of them (the lower one is the answer then).
  */
 bool tn_translate_back(const struct tn_table *table, const void *host, uint64_t *gpa)
 {
