@@ -74,11 +74,12 @@ static struct entry *copy_entries(const struct tn_inflight_split *region, uint32
 }
 
 /*
- * The index moved by `moved` and we were killed before all of that batch was cleared: finish it.
- * False: not a list.
+ * The index moved by `moved` and we were killed before all of that batch was cleared: those heads
+ * are not in flight. False: not a list. The region is not touched yet, so that a bad one stays as
+ * it was.
  */
-static bool finish_batch(struct tn_inflight_split *region, struct entry *entries, uint32_t size,
-                         uint16_t moved)
+static bool finish_batch(const struct tn_inflight_split *region, struct entry *entries,
+                         uint32_t size, uint16_t moved)
 {
     uint16_t head = load16(&region->last_batch_head);
 
@@ -87,10 +88,20 @@ static bool finish_batch(struct tn_inflight_split *region, struct entry *entries
             return false;
         }
         entries[head].inflight = false;
-        tn_shared_store8(&region->desc[head].inflight, 0);
         head = entries[head].next;
     }
     return true;
+}
+
+/* Clears what finish_batch found; an entry that was clear already stays so. */
+static void clear_flags(struct tn_inflight_split *region, const struct entry *entries,
+                        uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i++) {
+        if (!entries[i].inflight) {
+            tn_shared_store8(&region->desc[i].inflight, 0);
+        }
+    }
 }
 
 static int by_counter(const void *left, const void *right)
@@ -149,6 +160,7 @@ static int recover(struct tn_inflight *inflight, uint32_t size, uint16_t used_id
                          "the last batch of the inflight record does not fit the used "
                          "ring: the front-end has to pass the region that belongs to this queue");
     } else {
+        clear_flags(region, entries, size);
         collect_again(inflight, entries, size);
         store16(&region->desc_num, (uint16_t)size);
         store16_last(&region->used_idx, used_idx);
@@ -216,7 +228,9 @@ void tn_inflight_close(struct tn_inflight *inflight)
     *inflight = (struct tn_inflight){ 0 };
 }
 
-/* Each flag is cleared after the ring's index moved, and the record's index follows the last flag. */
+/*
+ * Each flag is cleared after the ring's index moved, and the record's index follows the last flag.
+ */
 void tn_inflight_commit(struct tn_inflight *inflight, uint16_t used_idx)
 {
     for (uint16_t i = 0; i < inflight->batched; i++) {
