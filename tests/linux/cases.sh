@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The cases that test_microvm.sh, test_q35.sh and test_uml.sh run, each over its own kind of guest.
 # A case is a function that returns 0 or says with a comment line what went wrong. GS_MACHINE names
 # the kind of guest. For bash; sourced after lib.sh.
@@ -80,7 +81,8 @@ case_restart() { # signal rounds
         gs_daemon_again
         before=$(grep -ac '^hammer ops' "$GS_CONSOLE")
         ops=$(gs_ops)
-        if ! gs_wait 30 "the guest writes no more after round $round" gs_ops_beyond "$ops" "$before"; then
+        if ! gs_wait 30 "the guest writes no more after round $round" \
+            gs_ops_beyond "$ops" "$before"; then
             gs_guest_end 1
             return 1
         fi
@@ -93,8 +95,8 @@ gs_ops() { tr -d '\r' <"$GS_CONSOLE" | awk '/^hammer ops/ { n = $3 } END { print
 
 # Two more lines have come since, and they count higher: requests are being answered again.
 gs_ops_beyond() { # ops lines
-    ! gs_guest_lives ||
-        { [ "$(grep -ac '^hammer ops' "$GS_CONSOLE")" -ge $(($2 + 2)) ] && [ "$(gs_ops)" -gt "$1" ]; }
+    gs_guest_lives || return 0
+    [ "$(grep -ac '^hammer ops' "$GS_CONSOLE")" -ge $(($2 + 2)) ] && [ "$(gs_ops)" -gt "$1" ]
 }
 
 case_reset() {

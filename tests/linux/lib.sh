@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Real Linux guests on disks that Tenon serves: what scripts/demo and the tests here share.
 #
 #   daemon <---- vhost-user socket ----> QEMU or User-mode Linux <---- console ----> this shell
@@ -13,6 +14,9 @@ GS_GUEST=$GS_ROOT/tests/linux/guest
 TENON=${TENON:-$GS_ROOT/build/tenon}
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
+
+# shellcheck source=initrd.sh
+. "$GS_ROOT/tests/linux/initrd.sh"
 
 gs_pids=()      # processes to end when the script ends
 gs_test=0       # the number of the last test
@@ -57,128 +61,6 @@ gs_init() { # name
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
-}
-
-# ---- Debian's packages, unpacked --------------------------------------------------------------
-
-gs_update() {
-    if [ "$(id -u)" = 0 ]; then
-        apt-get -qq update >&2
-    elif command -v sudo >/dev/null; then
-        sudo apt-get -qq update >&2
-    fi
-}
-
-# Downloads a package and unpacks it into build/linux/PACKAGE, once.
-gs_package() { # package
-    local into=$GS_CACHE/$1 get="apt-get -qq -o APT::Sandbox::User=root download"
-    [ ! -d "$into" ] || return 0
-    rm -rf "$into.new"
-    mkdir -p "$into.new"
-    (
-        cd "$into.new"
-        $get "$1" >/dev/null 2>&1 || { gs_update && $get "$1" >/dev/null; }
-    ) || gs_die "the package $1 could not be downloaded; does apt-get download $1 work?"
-    dpkg-deb -x "$into.new"/*.deb "$into.new"
-    rm "$into.new"/*.deb
-    mv "$into.new" "$into"
-}
-
-# The uncompressed kernel inside a bzImage: QEMU enters it directly, which saves half a second.
-gs_vmlinux() { # bzImage out
-    local sects offset length
-    sects=$(od -An -tu1 -j 497 -N 1 "$1")
-    offset=$(od -An -tu4 -j 584 -N 4 "$1")
-    length=$(od -An -tu4 -j 588 -N 4 "$1")
-    tail -c +$(((sects + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) |
-        lz4 -dc >"$2" 2>/dev/null || true
-    [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
-}
-
-# Sets GS_KERNEL and GS_MODULES.
-gs_kernel() {
-    local meta name bzimage
-    name=$(cd "$GS_CACHE" 2>/dev/null && echo linux-image-*-cloud-amd64)
-    if ! [ -d "$GS_CACHE/$name" ]; then
-        mkdir -p "$GS_CACHE"
-        meta=linux-image-cloud-amd64
-        apt-cache show $meta >/dev/null 2>&1 || gs_update
-        name=$(apt-cache depends $meta | awk '/Depends: linux-image/ { print $2; exit }')
-        [ -n "$name" ] || gs_die "apt knows no package $meta; guests boot Debian's cloud kernel"
-        gs_package "$name"
-    fi
-    bzimage=$(echo "$GS_CACHE/$name"/boot/vmlinuz-*)
-    GS_MODULES=$(echo "$GS_CACHE/$name"/lib/modules/*/kernel)
-    GS_KERNEL=$GS_CACHE/$name/vmlinux
-    if ! [ -f "$GS_KERNEL" ]; then
-        if gs_vmlinux "$bzimage" "$GS_KERNEL.new"; then
-            mv "$GS_KERNEL.new" "$GS_KERNEL"
-        else
-            GS_KERNEL=$bzimage
-        fi
-    fi
-}
-
-# ---- the initramfs ----------------------------------------------------------------------------
-
-# Copies a program of this machine, with the libraries it needs, into a tree.
-gs_copy_program() { # program tree
-    local file
-    install -D "$1" "$2/tools/$(basename "$1")"
-    ldd "$1" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | sort -u |
-        while read -r file; do
-            [ -f "$2$file" ] || install -D "$file" "$2$file"
-        done
-}
-
-# The initramfs of one kind of guest: mmio, pci or uml.
-gs_initrd_base() { # kind
-    local tree=$GS_WORK/tree module modules=() program
-    rm -rf "$tree"
-    mkdir -p "$tree"/{bin,modules,guest,tools}
-    gs_package busybox-static
-    install "$GS_CACHE/busybox-static/bin/busybox" "$tree/bin/busybox"
-    install "$GS_GUEST/init" "$tree/init"
-    install -m 644 "$GS_GUEST"/*.sh "$tree/guest"
-    for program in mke2fs blkdiscard; do
-        gs_copy_program "$(command -v $program)" "$tree"
-    done
-    case $1 in
-    mmio) modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk) ;;
-    pci)
-        modules=(virtio/virtio_ring virtio/virtio virtio/virtio_pci_modern_dev
-            virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk)
-        ;;
-    uml) modules=(block/virtio_blk) ;;
-    esac
-    for module in "${modules[@]}"; do
-        install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"
-        echo "$(basename "$module").ko"
-    done >"$tree/modules/order"
-    gs_compile "$GS_GUEST/hammer.c" -static -pthread
-    install "$GS_CACHE/hammer" "$tree/tools/hammer"
-    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >"$GS_WORK/initrd.$1"
-    rm -rf "$tree"
-}
-
-# Compiles a small program of the tests into build/linux, when it changed.
-gs_compile() { # source flag...
-    local source=$1 out
-    out=$GS_CACHE/$(basename "$1" .c)
-    shift
-    [ "$out" -nt "$source" ] && return
-    ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -O2 "$source" -o "$out.new" "$@" && mv "$out.new" "$out"
-}
-
-# The same with fio, which brings some 80 MB of libraries: only for the guests that run it.
-gs_initrd_fio() { # kind
-    local tree=$GS_WORK/tree
-    rm -rf "$tree"
-    mkdir -p "$tree"
-    gs_copy_program "$(command -v fio)" "$tree"
-    cp "$GS_WORK/initrd.$1" "$GS_WORK/initrd.$1-fio"
-    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$GS_WORK/initrd.$1-fio"
-    rm -rf "$tree"
 }
 
 # ---- the daemon -------------------------------------------------------------------------------
@@ -278,8 +160,8 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
             more+=("virtio_uml.device=$socket:2")
         done
         HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" "$GS_CACHE/uml_run" linux.uml mem="${mb}M" \
-            initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 quiet \
-            panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
+            initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 \
+            quiet panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
         GS_GUEST_PID=$!
         gs_pids+=("$GS_GUEST_PID")
         return

@@ -14,6 +14,7 @@ gs_kernel
 gs_initrd_base mmio
 gs_accel
 echo "# acceleration: $GS_ACCEL ($GS_WHY)"
-gs_case "kill -9 of the daemon, ${ROUNDS:-20} times under one guest" case_restart KILL "${ROUNDS:-20}"
+rounds=${ROUNDS:-20}
+gs_case "kill -9 of the daemon, $rounds times under one guest" case_restart KILL "$rounds"
 echo "# $(tr -d '\r' <"$GS_CONSOLE" | grep -a '^hammer' | tail -n 1)"
 gs_finish

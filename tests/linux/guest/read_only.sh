@@ -5,5 +5,6 @@ wait_disk vda
 say sum "$(dd if=/dev/vda bs=1M 2>/dev/null | sha256sum | cut -d' ' -f1)"
 dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync 2>/dev/null && fail "a write succeeded"
 blockdev --setrw /dev/vda 2>/dev/null
-dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync 2>/dev/null && fail "a forced write succeeded"
+dd if=/dev/zero of=/dev/vda bs=4096 count=1 conv=fsync 2>/dev/null &&
+    fail "a forced write succeeded"
 pass
