@@ -1,5 +1,5 @@
 /*
- * test_file.c: files as disks: options, locks, parts of a file, holes, ends of files that come too
+ * test_file.c: files as disks: options, locks, parts of a file, ends of files that come too
  * early, and direct I/O.
  */
 #include "disk_rig.h"
@@ -268,92 +268,6 @@ static void test_very_long_lists(void **state)
     free(back);
 }
 
-/* ---- holes ---- */
-
-static uint64_t allocated(void)
-{
-    struct stat st;
-
-    assert_int_equal(stat(path, &st), 0);
-    return (uint64_t)st.st_blocks * 512;
-}
-
-static void fill(struct rig *rig)
-{
-    uint8_t *data = malloc(MIB);
-
-    memset(data, 0x77, MIB);
-    for (uint64_t at = 0; at < 4 * MIB; at += MIB) {
-        assert_int_equal(rig_write(rig, at, MIB, data), 0);
-    }
-    assert_int_equal(rig_io(rig, TENON_IO_FLUSH, 0, 0, 0, NULL), 0);
-    free(data);
-}
-
-static void expect_bytes(struct rig *rig, uint64_t at, uint64_t bytes, uint8_t value)
-{
-    uint8_t *data = malloc(bytes);
-
-    assert_int_equal(rig_read(rig, at, bytes, data), 0);
-    for (uint64_t i = 0; i < bytes; i++) {
-        assert_int_equal(data[i], value);
-    }
-    free(data);
-}
-
-static void test_discard_and_unmap_free_blocks(void **state)
-{
-    struct rig rig;
-    uint64_t full;
-
-    (void)state;
-    rig_open(&rig, opened((struct tenon_file_opts){ 0 }));
-    if (!rig_info(rig.disk).can_discard) {
-        rig_close(&rig);
-        print_message("skipped: no holes can be punched on the file system of %s\n", path);
-        skip();
-    }
-    fill(&rig);
-    full = allocated();
-    assert_true(full >= 4 * MIB);
-    assert_int_equal(rig_io(&rig, TENON_IO_DISCARD, 0, MIB, MIB, NULL), 0);
-    assert_true(allocated() <= full - MIB);
-    assert_int_equal(rig_io(&rig, TENON_IO_ZEROES, TENON_IO_UNMAP, 2 * MIB, MIB, NULL), 0);
-    assert_true(allocated() <= full - 2 * MIB);
-    expect_bytes(&rig, 2 * MIB, MIB, 0);
-    /* Fault: UNMAP ignored, or taken for granted. Without it the blocks stay. */
-    full = allocated();
-    assert_int_equal(rig_io(&rig, TENON_IO_ZEROES, TENON_IO_FUA, 3 * MIB, MIB, NULL), 0);
-    expect_bytes(&rig, 3 * MIB, MIB, 0);
-    assert_true(allocated() >= full);
-    expect_bytes(&rig, 0, MIB, 0x77);
-    rig_close(&rig);
-    assert_int_equal(access(path, F_OK), 0);
-}
-
-/*
- * discard=off hides discards and keeps every block; it means nothing else (two meanings of one flag
- * filled people's hosts).
- */
-static void test_no_discard(void **state)
-{
-    struct rig rig;
-    uint64_t full;
-
-    (void)state;
-    rig_open(&rig, opened((struct tenon_file_opts){ .no_discard = true }));
-    assert_true(allocated() < MIB); /* nothing was allocated ahead */
-    assert_false(rig_info(rig.disk).can_discard);
-    assert_false(rig_info(rig.disk).zero_unmaps);
-    fill(&rig);
-    full = allocated();
-    assert_int_equal(rig_io(&rig, TENON_IO_DISCARD, 0, MIB, MIB, NULL), -ENOTSUP);
-    assert_int_equal(rig_io(&rig, TENON_IO_ZEROES, TENON_IO_UNMAP, 0, MIB, NULL), 0);
-    expect_bytes(&rig, 0, MIB, 0);
-    assert_true(allocated() >= full);
-    rig_close(&rig);
-}
-
 /* ---- direct I/O ---- */
 
 static void test_direct(void **state)
@@ -469,8 +383,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_file_that_grows, new_file, drop_file),
         cmocka_unit_test_setup_teardown(test_read_only, new_file, drop_file),
         cmocka_unit_test_setup_teardown(test_very_long_lists, new_file, drop_file),
-        cmocka_unit_test_setup_teardown(test_discard_and_unmap_free_blocks, new_file, drop_file),
-        cmocka_unit_test_setup_teardown(test_no_discard, new_file, drop_file),
         cmocka_unit_test_setup_teardown(test_direct, new_file, drop_file),
         cmocka_unit_test_setup_teardown(test_direct_wants_whole_blocks, new_file, drop_file),
         cmocka_unit_test_setup_teardown(test_direct_refused, new_file, drop_file),
