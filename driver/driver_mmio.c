@@ -225,6 +225,12 @@ static int mmio_queue_start(struct tenon_driver *driver, unsigned queue)
     if (ring->start != 0) {
         return -ENOTSUP; /* this transport begins at 0 */
     }
+    if (of(driver)->by_fd && driver->queues[queue].kick_fd < 0) {
+        driver->queues[queue].kick_fd = tenon_mmio_notify_fd(of(driver)->window, queue);
+        if (driver->queues[queue].kick_fd < 0) {
+            return driver->queues[queue].kick_fd;
+        }
+    }
     tnd_mmio_queue_registers(driver, queue, ring->size, ring->desc_gpa, ring->avail_gpa,
                              ring->used_gpa);
     tnd_mmio_set(driver, TN_MMIO_QUEUE_READY, 1);
@@ -263,8 +269,7 @@ static void mmio_notify(struct tenon_driver *driver, unsigned queue)
         return;
     }
     uint64_t one = 1;
-    int fd = tenon_mmio_notify_fd(of(driver)->window, queue);
-    if (fd >= 0 && write(fd, &one, sizeof(one)) < 0) {
+    if (write(driver->queues[queue].kick_fd, &one, sizeof(one)) < 0) {
         return; /* full: the device has not yet looked, and will */
     }
 }

@@ -70,7 +70,7 @@ struct tnd_setup {
     unsigned queues;      /* default 1 */
     uint32_t queue_size;  /* default: what the device offers, at most 256 */
     uint16_t start;       /* first ring position; vhost-user only */
-    unsigned ring_region; /* region of guest memory for the rings */
+    unsigned ring_region; /* region for the rings; 0: wherever there is room */
     bool mem_table;       /* vhost-user: SET_MEM_TABLE even where ADD_MEM_REG would do */
 };
 
@@ -157,7 +157,7 @@ uint64_t tnd_now_ms(void);
 int tnd_mmio_new(struct tnd_ram *ram, struct tenon_driver **out);
 void tnd_mmio_irq(void *driver, int level);
 void tnd_mmio_connect(struct tenon_driver *driver, struct tenon_mmio *window);
-/* Kicks go by the ioeventfd instead of the register. */
+/* Kicks go by the ioeventfd instead of the register. Before the queues start. */
 void tnd_mmio_kick_by_fd(struct tenon_driver *driver, bool on);
 uint32_t tnd_mmio_get(struct tenon_driver *driver, uint64_t offset);
 void tnd_mmio_set(struct tenon_driver *driver, uint64_t offset, uint32_t value);

@@ -1,0 +1,109 @@
+/*
+ * harness.c: runs each case over its combinations, and what tests need besides the rig itself
+ * (rig.c): patterns, counters, a check that the device works.
+ */
+#include "harness.h"
+
+#include <stdio.h>
+
+enum { COMBINATIONS = 8, MAX_CASES = 64 };
+
+static struct rig_combination combinations[COMBINATIONS];
+
+void rig_pattern(void *to, size_t bytes, unsigned seed)
+{
+    uint8_t *p = to;
+    uint32_t x = seed * 2654435761u + 12345;
+    for (size_t i = 0; i < bytes; i++) {
+        x = x * 1664525u + 1013904223u;
+        p[i] = (uint8_t)(x >> 24);
+    }
+}
+
+struct stat_query {
+    const char *name;
+    int queue;
+    uint64_t value;
+    bool found;
+};
+
+static void take_stat(void *opaque, const char *name, int queue, uint64_t value)
+{
+    struct stat_query *q = opaque;
+    if (strcmp(name, q->name) == 0 && queue == q->queue) {
+        q->value = value;
+        q->found = true;
+    }
+}
+
+uint64_t rig_stat(struct rig *rig, const char *name, int queue)
+{
+    struct stat_query q = { .name = name, .queue = queue };
+    tenon_device_stats(rig->device, take_stat, &q);
+    if (!q.found) {
+        fail_msg("the device has no counter \"%s\" of queue %d", name, queue);
+    }
+    return q.value;
+}
+
+void rig_check_alive(struct rig *rig, unsigned queue)
+{
+    static unsigned seed;
+    uint8_t out[1024], in[1024];
+    rig_pattern(out, sizeof(out), ++seed);
+    assert_int_equal(tnd_blk_write(rig->driver, queue, 6, out, sizeof(out)), TN_BLK_S_OK);
+    if (rig->image) {
+        assert_memory_equal(rig->image + 6 * 512, out, sizeof(out));
+    }
+    assert_int_equal(tnd_blk_read(rig->driver, queue, 6, in, sizeof(in)), TN_BLK_S_OK);
+    assert_memory_equal(in, out, sizeof(in));
+}
+
+/* ---- running ---- */
+
+static int teardown(void **state)
+{
+    rig_end(state);
+    return 0;
+}
+
+static bool wanted(unsigned on, unsigned bits)
+{
+    for (unsigned pair = RIG_MMIO | RIG_VHOST; pair <= (RIG_EPOLL | RIG_POLL); pair <<= 2) {
+        if (on & pair && !(on & bits & pair)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int rig_main(int argc, char **argv, const struct rig_case *cases, unsigned count)
+{
+    static struct CMUnitTest tests[MAX_CASES * COMBINATIONS];
+    static char names[MAX_CASES * COMBINATIONS][128];
+    unsigned n = 0;
+
+    assert_true(count <= MAX_CASES);
+    for (unsigned c = 0; c < COMBINATIONS; c++) {
+        struct rig_combination *combination = &combinations[c];
+        combination->bits = (c & 4 ? RIG_VHOST : RIG_MMIO) | (c & 2 ? RIG_THREADS : RIG_INLINE) |
+                            (c & 1 ? RIG_POLL : RIG_EPOLL);
+        snprintf(combination->name, sizeof(combination->name), "%s-%s-%s", c & 4 ? "vhost" : "mmio",
+                 c & 2 ? "threads" : "inline", c & 1 ? "poll" : "epoll");
+        for (unsigned i = 0; i < count; i++) {
+            if (!wanted(cases[i].on, combination->bits)) {
+                continue;
+            }
+            snprintf(names[n], sizeof(names[n]), "%s/%s", combination->name, cases[i].name);
+            tests[n] = (struct CMUnitTest){ .name = names[n],
+                                            .test_func = cases[i].test,
+                                            .teardown_func = teardown,
+                                            .initial_state = combination };
+            n++;
+        }
+    }
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return _cmocka_run_group_tests(argv[0], tests, n, NULL, NULL);
+}
