@@ -89,7 +89,7 @@ static int check_file(const struct tenon_region *options, uint64_t *align)
  */
 static int map_file(struct tn_region *region, const struct tenon_region *options)
 {
-    uint64_t align;
+    uint64_t align = 0;
     int error = check_file(options, &align);
 
     if (error < 0) {
