@@ -46,6 +46,15 @@ uint64_t rig_stat(struct rig *rig, const char *name, int queue)
     return q.value;
 }
 
+void rig_await_event(struct rig *rig, const unsigned *counter, unsigned count)
+{
+    uint64_t end = tnd_now_ms() + rig->driver->timeout_ms;
+    while (rig_event(counter) < count && tnd_now_ms() < end) {
+        tnd_pass(rig->driver);
+    }
+    assert_int_equal(rig_event(counter), count);
+}
+
 void rig_check_alive(struct rig *rig, unsigned queue)
 {
     static unsigned seed;

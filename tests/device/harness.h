@@ -130,6 +130,8 @@ int rig_connect(struct rig *rig);
 unsigned rig_crank(void *rig);
 /* How often an event came. */
 unsigned rig_event(const unsigned *counter);
+/* Waits until an event has come `count` times, and fails when it has come more often. */
+void rig_await_event(struct rig *rig, const unsigned *counter, unsigned count);
 /*
  * A counter of the device: of one queue, or of the whole (-1). Fails when there is none of this
  * name.

@@ -354,7 +354,7 @@ static void bad_status(struct rig *rig, const struct tnd_seg *status, unsigned c
         segs[1 + i] = status[i];
     }
     assert_int_equal(send_chain(rig, segs, 1 + count, &used), -EPIPE);
-    assert_int_equal(rig_event(&rig->broken), before + 1);
+    rig_await_event(rig, &rig->broken, before + 1);
     assert_true(tnd_ram_is(rig->ram, data, 0xa5, 512));
     restart(rig);
     rig_check_alive(rig, 0);

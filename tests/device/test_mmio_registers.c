@@ -792,7 +792,7 @@ static void item10_needs_reset_once_BASIC_04_05_06(void **state)
     assert_int_equal(tnd_raw_used_idx(ring), used);
     assert_int_equal(step(rig, LIVE), LIVE | TN_STATUS_NEEDS_RESET);
     assert_int_equal(step(rig, ACK), LIVE | TN_STATUS_NEEDS_RESET);
-    assert_int_equal(rig_event(&rig->broken), 1);
+    rig_await_event(rig, &rig->broken, 1);
     assert_int_equal(tnd_reset(rig->driver), 0);
     assert_int_equal(tnd_start(rig->driver, NULL), 0);
     rig_check_alive(rig, 0);

@@ -72,7 +72,7 @@ static void expect_broken(struct rig *rig)
         tnd_settle(rig->driver, 2);
     }
     assert_int_equal(tnd_raw_used_idx(ring_of(rig, 0)), used);
-    assert_int_equal(rig_event(&rig->broken), 1);
+    rig_await_event(rig, &rig->broken, 1);
     assert_int_equal(rig_stat(rig, "broken", 0), 1);
     /* Of all memory the ring's own event and flag words alone may have moved. */
     tnd_snapshot_allow(before, ring_of(rig, 0)->used_gpa, 2);
