@@ -103,7 +103,7 @@ int rig_main(int argc, char **argv, const struct rig_case *cases, unsigned count
             if (!wanted(cases[i].on, combination->bits)) {
                 continue;
             }
-            snprintf(names[n], sizeof(names[n]), "%s/%s", combination->name, cases[i].name);
+            snprintf(names[n], sizeof(names[n]), "%.31s/%s", combination->name, cases[i].name);
             tests[n] = (struct CMUnitTest){ .name = names[n],
                                             .test_func = cases[i].test,
                                             .teardown_func = teardown,
