@@ -34,7 +34,8 @@ OPEN_FLOOR = 1
 PROGRAMS = {
     "cmd": (), "vmm": (), "examples": (), "backends": (), "bench": ("driver",),
     "driver": ("base", "spec"),
-    "tests/device": ("base", "spec", "driver"), "tests/linux": (), "tests/cli": (), "tests/abi": (),
+    "tests/device": ("base", "spec", "driver"), "tests/kill9": ("base", "spec", "driver"),
+    "tests/linux": (), "tests/cli": (), "tests/abi": (),
 }
 # A door has its room's name, and the standard's numbers have the name of what they number.
 TWICE = ("vhost_user.h",)
