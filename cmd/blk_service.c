@@ -142,13 +142,13 @@ static void front_end_event(void *opaque, struct tenon_vhost_user *server,
 {
     struct export *export = opaque;
     (void)server;
+    (void)detail; /* the library logs what was not as usual */
     export->connected = event == TENON_VHOST_USER_CONNECTED;
     if (export->connected) {
         report_info("disk '%s': a front-end connected", export->options->name);
         return;
     }
-    report_info("disk '%s': the front-end has gone%s%s", export->options->name, detail ? ": " : "",
-                detail ? detail : "");
+    report_info("disk '%s': the front-end has gone", export->options->name);
     if (nobody_comes(export->service)) {
         /* Not here: the server is in the middle of telling us. */
         tenon_worker_post(export->service->main, &export->service->stop_post);
