@@ -191,6 +191,15 @@ void fake_hold(struct fake_disk *fake, bool on)
     pthread_mutex_unlock(&fake->lock);
 }
 
+void fake_set_fault(struct fake_disk *fake, int (*fault)(void *opaque, const struct fake_op *op),
+                    void *opaque)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->fault = fault;
+    fake->fault_opaque = opaque;
+    pthread_mutex_unlock(&fake->lock);
+}
+
 unsigned fake_submitted(struct fake_disk *fake)
 {
     pthread_mutex_lock(&fake->lock);
@@ -259,11 +268,13 @@ static ssize_t short_limit(struct short_disk *d, const struct iovec *iov, int co
 {
     uint64_t total = 0;
     __atomic_fetch_add(&d->calls, 1, __ATOMIC_RELAXED);
-    if (d->error) {
-        return d->error;
+    int error = __atomic_load_n(&d->error, __ATOMIC_ACQUIRE);
+    int interrupts = __atomic_load_n(&d->interrupts, __ATOMIC_ACQUIRE);
+    if (error) {
+        return error;
     }
-    if (d->interrupts != 0) {
-        d->interrupts -= d->interrupts > 0;
+    if (interrupts != 0) {
+        __atomic_store_n(&d->interrupts, interrupts > 0 ? interrupts - 1 : -1, __ATOMIC_RELEASE);
         return -EINTR;
     }
     for (int i = 0; i < count; i++) {

@@ -51,6 +51,9 @@ int fake_open(struct fake_disk *fake, struct tenon_disk **out);
 void fake_free(struct fake_disk *fake);
 
 void fake_hold(struct fake_disk *fake, bool on);
+/* From now on this function decides; what the test wrote before is seen by it. NULL: none. */
+void fake_set_fault(struct fake_disk *fake, int (*fault)(void *opaque, const struct fake_op *op),
+                    void *opaque);
 /* How many operations were submitted; how many are held now. Any thread. */
 unsigned fake_submitted(struct fake_disk *fake);
 unsigned fake_held(struct fake_disk *fake);

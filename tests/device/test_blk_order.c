@@ -157,7 +157,7 @@ static int fail_flush(void *opaque, const struct fake_op *op)
 static void a_flush_that_fails_says_so(void **state)
 {
     struct rig *rig = fake_rig(state, 1);
-    rig->fake->fault = fail_flush;
+    fake_set_fault(rig->fake, fail_flush, NULL);
     assert_int_equal(tnd_blk_flush(rig->driver, 0), TN_BLK_S_IOERR);
     rig_check_alive(rig, 0);
 }
@@ -340,7 +340,7 @@ static void item33_a_failure_is_of_one_request(void **state)
     struct tnd_blk_request r[16];
     uint8_t in[16][512];
     rig_pattern(rig->image, 16 * 512, 3);
-    rig->fake->fault = fail_sector_8;
+    fake_set_fault(rig->fake, fail_sector_8, NULL);
     for (unsigned i = 0; i < 16; i++) {
         r[i] = (struct tnd_blk_request){
             .type = TN_BLK_T_IN, .sector = i, .in = in[i], .in_bytes = 512

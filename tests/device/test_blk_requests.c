@@ -762,7 +762,7 @@ static void item29_interrupted_calls_are_repeated_but_not_for_ever(void **state)
     uint8_t out[512] = { 9 };
     assert_int_equal(tnd_blk_write(rig->driver, 0, 1, out, 512), TN_BLK_S_OK);
     assert_memory_equal(disk.bytes + 512, out, 512);
-    disk.interrupts = -1;
+    __atomic_store_n(&disk.interrupts, -1, __ATOMIC_RELEASE);
     assert_int_equal(tnd_blk_write(rig->driver, 0, 1, out, 512), TN_BLK_S_IOERR);
     rig_end(state);
     free(disk.bytes);
@@ -775,7 +775,7 @@ static void item29_an_error_of_the_disk_is_this_request_s(void **state)
     uint8_t data[512] = { 0 };
     assert_int_equal(tnd_blk_write(rig->driver, 0, 1, data, 512), TN_BLK_S_IOERR);
     assert_int_equal(tnd_blk_read(rig->driver, 0, 1, data, 512), TN_BLK_S_IOERR);
-    disk.error = 0;
+    __atomic_store_n(&disk.error, 0, __ATOMIC_RELEASE);
     assert_int_equal(tnd_blk_read(rig->driver, 0, 1, data, 512), TN_BLK_S_OK);
     assert_memory_equal(data, disk.bytes + 512, 512);
     rig_end(state);
