@@ -109,13 +109,16 @@ def many_queues_are_offered():
 
 @case
 def workers_are_threads_with_names():
-    with Daemon('--workers=2', '--disk=memory=1M,socket=s',
-                '--disk=memory=1M,socket=t,name=u') as daemon:
-        names = []
+    def thread_names():
+        names = set()
         for path in glob.glob('/proc/%d/task/*/comm' % daemon.process.pid):
             with open(path) as comm:
-                names.append(comm.read().strip())
-        assert 'tenon-0' in names and 'tenon-1' in names, names
+                names.add(comm.read().strip())
+        return names
+
+    disks = ['--disk=memory=1M,socket=s', '--disk=memory=1M,socket=t,name=u']
+    with Daemon('--workers=2', *disks) as daemon:
+        wait_for(lambda: thread_names() >= {'tenon-0', 'tenon-1'}, 'two threads with names')
         assert answers('s') and answers('t')
 
 
@@ -179,8 +182,15 @@ def standard_fds_that_the_parent_closed_are_not_used_for_files():
 
 
 @case
-def standard_output_that_is_closed_does_not_end_the_daemon():
-    with Daemon(image()) as daemon:
-        daemon.process.stdout.close()
-        daemon.process.stdout = open(os.devnull, 'rb')
+def standard_output_that_nobody_reads_does_not_end_the_daemon():
+    """The lines to paste go into a broken pipe: no SIGPIPE."""
+    wrapper = """
+import os, signal, sys
+read_end, write_end = os.pipe()
+os.dup2(write_end, 1)
+os.close(read_end)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    with Daemon(image(), before=[sys.executable, '-c', wrapper]) as daemon:
         assert answers('disk.img.sock') and answers('disk.img.sock') and daemon.alive()

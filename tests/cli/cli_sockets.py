@@ -1,5 +1,6 @@
 """Where front-ends connect: sockets that are made, found, or passed by somebody."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -89,6 +90,17 @@ def file_in_the_place_of_the_socket_is_kept():
     refused('blk', '--socket-path=s', '--blk-file', image(), says=["'s'", 'not a socket'])
     with open('s') as kept:
         assert kept.read() == 'precious'
+
+
+@case
+def stale_socket_is_replaced_only_under_its_lock():
+    listener('s').close()
+    with open('s.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused('blk', '--socket-path=s', '--blk-file', image(), says=["'s'", 's.lock'])
+        assert os.path.exists('s') and os.path.exists('s.lock')
+    with Daemon('--socket-path=s', '--blk-file', 'disk.img'):
+        assert answers('s')
 
 
 @case
