@@ -15,6 +15,7 @@
 #include <errno.h>
 
 static void done(struct tenon_io *io, int result);
+static void end(struct blk_request *request);
 
 /*
  * Serves at most `budget` requests; returns how many it took. What has ended is published at the
@@ -96,6 +97,10 @@ void blk_submit(struct blk_request *request)
     struct tn_queue *queue = request->slot.queue;
     struct blk_lane *lane = blk_queue_of(queue)->lane;
 
+    if (queue->dropping) { /* reset in the middle of its turn, see tn_queue_breathe */
+        end(request);
+        return;
+    }
     if (!tn_list_empty(&lane->full)) {
         tn_list_append(&lane->full, &request->link);
         return;
@@ -214,6 +219,7 @@ void blk_drop(struct tn_queue *queue)
 {
     struct blk_lane *lane = blk_queue_of(queue)->lane;
 
+    drop_full(queue, lane); /* first: a place that a cancelled one leaves is not for them */
     for (uint32_t i = 0; i < queue->slots.count; i++) {
         struct blk_request *request = blk_request_of(tn_slots_at(&queue->slots, i));
         if (request->in_disk &&
@@ -223,5 +229,4 @@ void blk_drop(struct tn_queue *queue)
             end(request);
         }
     }
-    drop_full(queue, lane);
 }
