@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "base/log.h"
 #include "base/num.h"
 #include "virtqueue/virtqueue.h"
 
@@ -57,6 +58,11 @@ static void start(struct tenon_mmio *mmio, unsigned index)
 
     if (tenon_bus_queue_start(mmio->device, index, &ring) < 0) {
         __atomic_store_n(&queue->ready, 0, __ATOMIC_RELEASE);
+        /* A register write has no caller that could be told: the log is all that the host has. */
+        if (!(mmio_status(mmio) & TN_STATUS_NEEDS_RESET)) {
+            tn_log(TENON_LOG_ERROR, "%s: queue %u does not start: %s",
+                   tenon_device_name(mmio->device), index, tenon_error());
+        }
         mmio_needs_reset(
             mmio); /* the driver believes that it runs: it has to hear that it does not */
     }
