@@ -1,0 +1,382 @@
+/*
+ * test_lifecycle.c: pause, resume, free, and threads that do not start: items 52 to 54 of the
+ * conformance list, and section 4 of the plan of the building.
+ *
+ *   paused  ==  no guest memory is touched: the device's view of all of it is taken away meanwhile
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "load.h"
+
+enum { BOUND_MS = 5000, HUNG_MS = 60 };
+
+/* ---- guest memory that must not be touched ---- */
+
+struct quiet_check {
+    struct rig *rig;
+    struct tnd_snapshot *before;
+};
+
+static void set_rights(struct rig *rig, int rights)
+{
+    for (unsigned i = 0; rig->mmio && i < rig->ram->count; i++) {
+        const struct tnd_region *r = &rig->ram->regions[i];
+        assert_int_equal(tnd_ram_protect(rig->ram, r->gpa, r->bytes, rights), 0);
+    }
+}
+
+/* From here on the device may neither write guest memory nor (where it is in this process) read. */
+static struct quiet_check expect_untouched(struct rig *rig)
+{
+    struct quiet_check check = { .rig = rig, .before = tnd_ram_snapshot(rig->ram) };
+
+    assert_non_null(check.before);
+    set_rights(rig, PROT_NONE);
+    return check;
+}
+
+static void was_untouched(struct quiet_check *check)
+{
+    uint64_t where = 0;
+
+    set_rights(check->rig, PROT_READ | PROT_WRITE);
+    if (!tnd_snapshot_holds(check->before, &where)) {
+        fail_msg("a paused device wrote to 0x%llx", (unsigned long long)where);
+    }
+    tnd_snapshot_free(check->before);
+}
+
+static void kick_all(struct rig *rig)
+{
+    for (unsigned i = 0; i < rig->driver->queue_count; i++) {
+        tnd_notify(rig->driver, i);
+    }
+    tnd_settle(rig->driver, 5);
+}
+
+/* ---- item 52 ---- */
+
+static void item52_pause_before_start_and_start_while_paused(void **state)
+{
+    struct rig_options options = { .no_start = true };
+    struct rig *rig = rig_new(state, &options);
+    uint8_t data[512] = { 0 };
+    struct tnd_blk_request r = { .type = TN_BLK_T_IN, .in = data, .in_bytes = sizeof(data) };
+
+    assert_int_equal(tenon_device_resume(rig->device), 0); /* without a pause */
+    assert_int_equal(tenon_device_pause(rig->device, 0), 0);
+    assert_int_equal(tenon_device_pause(rig->device, 0), 0); /* twice */
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+    assert_int_equal(tnd_blk_submit(rig->driver, 0, &r), 0);
+    struct quiet_check check = expect_untouched(rig);
+    kick_all(rig);
+    was_untouched(&check);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    assert_int_equal(tnd_blk_wait(rig->driver, 0, &r), 0);
+    assert_int_equal(r.status, TN_BLK_S_OK);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    rig_check_alive(rig, 0);
+}
+
+/* A device that was told to go while it was paused is as new, and still paused. */
+static void item52_reset_while_paused(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    uint8_t data[512] = { 0 };
+    struct tnd_blk_request r = { .type = TN_BLK_T_IN, .in = data, .in_bytes = sizeof(data) };
+
+    assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+    assert_int_equal(tnd_reset(rig->driver), 0);
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    assert_int_equal(tnd_blk_submit(rig->driver, 0, &r), 0);
+    struct quiet_check check = expect_untouched(rig);
+    kick_all(rig);
+    was_untouched(&check);
+    /* And once more, with a start that is held back. */
+    assert_int_equal(tnd_reset(rig->driver), 0);
+    tnd_blk_forget(rig->driver, &r);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    rig_check_alive(rig, 0);
+}
+
+static void item52_pause_under_full_load_is_bounded(void **state)
+{
+    struct rig_options options = { .blk = { .queues = 2 }, .setup = { .queues = 2 } };
+    struct rig *rig = rig_new(state, &options);
+    struct load *load = load_new(rig, 2, 24, 1);
+
+    for (unsigned i = 0; i < 12; i++) {
+        load_run(load, 40 + i);
+        load_pump(load);
+        uint64_t begin = tnd_now_ms();
+        assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+        assert_true(tnd_now_ms() - begin < BOUND_MS);
+        struct quiet_check check = expect_untouched(rig);
+        kick_all(rig);
+        was_untouched(&check);
+        assert_int_equal(tenon_device_resume(rig->device), 0);
+        load_run(load, 20);
+    }
+    load_drain(load);
+    load_free(load);
+    rig_check_alive(rig, 0);
+}
+
+/* The fake disk holds what is submitted; waits until it holds `count` operations. */
+struct held {
+    struct rig *rig;
+    unsigned count;
+};
+
+static bool holds(void *opaque)
+{
+    struct held *held = opaque;
+    return fake_held(held->rig->fake) == held->count;
+}
+
+static void wait_held(struct rig *rig, unsigned count)
+{
+    struct held held = { rig, count };
+    assert_true(tnd_until(rig->driver, holds, &held));
+}
+
+static void note(void *opaque)
+{
+    __atomic_store_n((bool *)opaque, true, __ATOMIC_SEQ_CST);
+}
+
+static bool noted(void *opaque)
+{
+    return __atomic_load_n((bool *)opaque, __ATOMIC_SEQ_CST);
+}
+
+static void item52_pause_over_a_hung_disk_is_never_a_false_yes(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+    uint8_t data[4][512];
+    struct tnd_blk_request r[4];
+    bool told = false;
+
+    fake_hold(rig->fake, true);
+    tnd_ring_irq_on(rig->driver->queues[0].ring);
+    for (unsigned i = 0; i < 4; i++) {
+        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .in = data[i], .in_bytes = 512 };
+        assert_int_equal(tnd_blk_submit(rig->driver, 0, &r[i]), 0);
+    }
+    wait_held(rig, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t begin = tnd_now_ms();
+        assert_int_equal(tenon_device_pause(rig->device, HUNG_MS), -ETIMEDOUT);
+        assert_in_range(tnd_now_ms() - begin, HUNG_MS, BOUND_MS);
+    }
+    assert_int_equal(tenon_device_pause_begin(rig->device, note, &told), 0);
+    assert_true(fake_release(rig->fake, 2));
+    tnd_settle(rig->driver, 20);
+    assert_false(noted(&told)); /* three are left */
+    assert_int_equal(tenon_device_pause(rig->device, HUNG_MS), -ETIMEDOUT);
+    fake_release_all(rig->fake);
+    assert_true(tnd_until(rig->driver, noted, &told));
+    assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+    /* What was in flight is finished, and the interrupt that is owed for it has come (BASIC-30). */
+    assert_true(tnd_irq_take(rig->driver, 0));
+    struct quiet_check check = expect_untouched(rig);
+    kick_all(rig);
+    was_untouched(&check);
+    assert_int_equal(tnd_blk_reap(rig->driver, 0), 4);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    rig_check_alive(rig, 0);
+}
+
+/* Resumed before it was paused: the device goes on as if nothing had been. */
+static void item52_resume_overtakes_a_pause(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+    uint8_t data[512];
+    struct tnd_blk_request r = { .type = TN_BLK_T_IN, .in = data, .in_bytes = 512 };
+    struct tnd_blk_request later = r;
+
+    fake_hold(rig->fake, true);
+    assert_int_equal(tnd_blk_submit(rig->driver, 0, &r), 0);
+    wait_held(rig, 1);
+    assert_int_equal(tenon_device_pause(rig->device, HUNG_MS), -ETIMEDOUT);
+    assert_int_equal(tnd_blk_submit(rig->driver, 0, &later), 0);
+    tnd_settle(rig->driver, 10);
+    assert_int_equal(fake_held(rig->fake), 1); /* a pausing queue takes nothing new */
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    wait_held(rig, 2);
+    fake_release_all(rig->fake);
+    assert_int_equal(tnd_blk_wait(rig->driver, 0, &later), 0);
+    assert_true(r.done);
+    rig_check_alive(rig, 0);
+}
+
+/* ---- item 54 ---- */
+
+static void *release_later(void *fake)
+{
+    usleep(100000);
+    fake_release_all(fake);
+    return NULL;
+}
+
+/* The window and the device are freed while the disk holds reads: nobody writes after the return. */
+static void item54_free_with_io_in_flight(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+    struct tnd_blk_request r[8];
+    uint8_t data[512];
+    pthread_t thread;
+
+    fake_hold(rig->fake, true);
+    for (unsigned i = 0; i < 8; i++) {
+        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .in = data, .in_bytes = 512 };
+        assert_int_equal(tnd_blk_submit(rig->driver, 0, &r[i]), 0);
+    }
+    wait_held(rig, 8);
+    assert_int_equal(pthread_create(&thread, NULL, release_later, rig->fake), 0);
+    tenon_mmio_free(rig->window);
+    rig->window = NULL;
+    tenon_device_free(rig->device);
+    rig->device = NULL;
+    assert_int_equal(fake_held(rig->fake), 0);
+    assert_int_equal(rig->fake->channels, 0);
+    struct quiet_check check = expect_untouched(rig);
+    pthread_join(thread, NULL);
+    tnd_settle(rig->driver, 5);
+    was_untouched(&check);
+    for (unsigned i = 0; i < 8; i++) {
+        tnd_blk_forget(rig->driver, &r[i]);
+    }
+}
+
+/* ---- item 53 ---- */
+
+static const uint64_t too_large = 1ull << 47; /* a stack that no address space has room for */
+
+static void set_stack_size(uint64_t bytes)
+{
+    pthread_attr_t attr;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, bytes), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void keep_line(void *opaque, enum tenon_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(opaque, 256, "%s", line);
+}
+
+static void no_irq(void *bus, unsigned queue)
+{
+    (void)bus;
+    (void)queue;
+}
+
+static void no_config_irq(void *bus)
+{
+    (void)bus;
+}
+
+static void no_broken(void *bus, unsigned queue, const char *why)
+{
+    (void)bus;
+    (void)queue;
+    (void)why;
+}
+
+/* A device that has to make its own worker, and cannot: whoever starts its queue hears of it. */
+static void item53_a_worker_that_cannot_start_is_an_error(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct tenon_blk_opts opts = { .size = sizeof(opts), .disk = rig->disk, .name = "alone" };
+    struct tenon_bus_ops ops = { .size = sizeof(ops), no_irq, no_config_irq, no_broken };
+    struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
+    struct tenon_device *device = NULL;
+    pthread_attr_t attr;
+    size_t usual = 0;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
+    pthread_attr_destroy(&attr);
+    ring.desc_gpa = tnd_ram_alloc_in(rig->ram, 1, 4096, 4096);
+    ring.driver_gpa = ring.desc_gpa + 1024;
+    ring.device_gpa = ring.desc_gpa + 2048;
+    tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
+    assert_int_equal(tenon_blk_new(&opts, &device), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    set_stack_size(too_large);
+    int error = tenon_bus_queue_start(device, 0, &ring);
+    set_stack_size(usual);
+    assert_int_equal(error, -EAGAIN);
+    assert_non_null(strstr(tenon_error(), "thread"));
+    assert_int_equal(tenon_bus_queue_start(device, 0, &ring), 0); /* and it is not the end */
+    tenon_bus_quiet(device, NULL, NULL);
+    assert_int_equal(tenon_bus_wait_quiet(device, BOUND_MS), 0);
+    tenon_bus_detach(device);
+    tenon_device_free(device);
+}
+
+/* The same behind registers: the driver is told, and the host's log says why. */
+static void item53_behind_registers(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct tenon_blk_opts opts = { .size = sizeof(opts), .disk = rig->disk, .name = "alone" };
+    struct tenon_mmio_opts mmio = { .size = sizeof(mmio), .mem = rig->mem, .irq = tnd_mmio_irq };
+    struct tenon_mmio *window = NULL;
+    struct tenon_driver *driver = NULL;
+    char line[256] = "";
+    pthread_attr_t attr;
+    size_t usual = 0;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(tnd_mmio_new(rig->ram, &driver), 0);
+    mmio.opaque = driver;
+    assert_int_equal(tenon_blk_new(&opts, &mmio.device), 0);
+    assert_int_equal(tenon_mmio_new(&mmio, &window), 0);
+    tnd_mmio_connect(driver, window);
+    tenon_set_log(keep_line, line);
+    set_stack_size(too_large);
+    assert_int_equal(tnd_start(driver, NULL), 0);
+    set_stack_size(usual);
+    tenon_set_log(NULL, NULL);
+    assert_true(tnd_broken(driver, 0));
+    assert_int_equal(tnd_config_irqs(driver), 1);
+    assert_non_null(strstr(line, "alone"));
+    assert_non_null(strstr(line, "thread"));
+    assert_int_equal(tnd_reset(driver), 0);
+    assert_int_equal(tnd_start(driver, NULL), 0);
+    assert_int_equal(tnd_blk_flush(driver, 0), TN_BLK_S_OK);
+    tenon_mmio_free(window);
+    tenon_device_free(mmio.device);
+    tnd_free(driver);
+}
+
+static const struct rig_case cases[] = {
+    RIG_TEST(item52_pause_before_start_and_start_while_paused),
+    RIG_TEST(item52_reset_while_paused),
+    RIG_TEST(item52_pause_under_full_load_is_bounded),
+    RIG_TEST(item52_pause_over_a_hung_disk_is_never_a_false_yes),
+    RIG_TEST(item52_resume_overtakes_a_pause),
+    RIG_TEST_ON(item54_free_with_io_in_flight, RIG_MMIO),
+    RIG_TEST_ON(item53_a_worker_that_cannot_start_is_an_error, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
+    RIG_TEST_ON(item53_behind_registers, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
+};
+
+int main(int argc, char **argv)
+{
+    return rig_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
