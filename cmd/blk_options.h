@@ -13,7 +13,7 @@
 
 #include "sockets.h"
 
-enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUES = 64, DEFAULT_QUEUE_SIZE = 256 };
+enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUES = 64, DEFAULT_QUEUE_SIZE = 1024 };
 
 /* One --disk, --blk-file or IMAGE. */
 struct disk_options {

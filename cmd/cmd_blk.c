@@ -19,7 +19,7 @@ static const char help[] =
     "  --disk KEY=VALUE,...  one disk; may be repeated. Keys, with their defaults:\n"
     "      file=PATH | memory=SIZE | fd=N   socket=PATH   name=TEXT   serial=NAME\n"
     "      read-only=off  direct=off  discard=on  lock=on  offset=0  size=ALL\n"
-    "      block-size=512  queues=64  queue-size=256  engine=auto|inline|threads\n"
+    "      block-size=512  queues=64  queue-size=1024  engine=auto|inline|threads\n"
     "      threads=4  cache=writeback|writethrough|unsafe\n"
     "  --socket-path PATH    where the only disk's front-end connects\n"
     "  --fd N                the same by an open socket, listening or connected\n"
