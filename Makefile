@@ -29,8 +29,18 @@ check:
 demo:
 	scripts/demo
 
+# Each fuzzer for FUZZ_SECONDS; new inputs are kept in fuzz/corpus.
+FUZZ_SECONDS ?= 600
 fuzz:
-	scripts/fuzz
+	test -e build-fuzz/build.ninja || CC=clang meson setup build-fuzz -Dfuzz=true -Dtests=false \
+	    -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C build-fuzz
+	set -e; for target in build-fuzz/fuzz/fuzz_*; do \
+	    test -f $$target || continue; \
+	    corpus=fuzz/corpus/$$(basename $$target | sed s/^fuzz_//); \
+	    mkdir -p $$corpus; \
+	    $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 $$corpus; \
+	done
 
 soak:
 	scripts/soak
