@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "loop/loop.h"
 #include "spec/vring.h"
 #include "vhost_user/vhost_user.h"
@@ -226,6 +227,17 @@ static enum tn_vu_outcome start(struct tn_vring *ring)
         }
     }
     how.inflight = tn_inflight_part(&server->inflight, ring->index, &how.inflight_bytes);
+    if (how.inflight && server->inflight.queue_size < ring->entries) {
+        /* QEMU asks for its queue-size, and its virtio-mmio machines make rings of 1024 all the same. */
+        tn_log(
+            TENON_LOG_WARNING,
+            "%s: vhost-user: ring %u has %u entries, its inflight record only %u: if this process "
+            "is killed, requests may be lost; with QEMU, set queue-size=%u on the device",
+            tenon_device_name(server->device), ring->index, ring->entries,
+            server->inflight.queue_size, ring->entries);
+        how.inflight = NULL;
+        how.inflight_bytes = 0;
+    }
     int error = tenon_bus_queue_start(server->device, ring->index, &how);
     if (error < 0) {
         close_fd(&how.kick_fd);
