@@ -58,7 +58,7 @@ void blk_hints_print(const struct blk_options *options)
           "    -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on \\\n"
           "    -M microvm,acpi=on,memory-backend=mem -global virtio-mmio.force-legacy=false",
           stdout);
-    put_qemu_disks(options, "vhost-user-blk");
+    put_qemu_disks(options, "vhost-user-blk,queue-size=1024"); /* as its guests make them */
     fputs(
         "\nQEMU, q35:\n"
         "    -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on -M q35,memory-backend=mem",

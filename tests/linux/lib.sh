@@ -168,7 +168,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     fi
     case $machine in
     microvm)
-        kind=mmio device=vhost-user-blk
+        kind=mmio device=vhost-user-blk,queue-size=1024
         more=(-M "microvm,acpi=on,memory-backend=m" -global virtio-mmio.force-legacy=false)
         ;;
     q35) kind=pci device=vhost-user-blk-pci more=(-M "q35,memory-backend=m") ;;
