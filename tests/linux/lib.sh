@@ -55,6 +55,10 @@ gs_cleanup() {
 gs_init() { # name
     GS_WORK=$(mktemp -d /tmp/tenon-XXXXXX)
     GS_LOGS=$GS_CACHE/logs/$1
+    mkdir -p "$GS_CACHE/logs"
+    # A second run of the same test at the same time keeps its consoles elsewhere.
+    exec 8>"$GS_LOGS.lock"
+    flock -n 8 || GS_LOGS+=.$$
     rm -rf "$GS_LOGS"
     mkdir -p "$GS_LOGS"
     trap gs_cleanup EXIT
@@ -77,7 +81,7 @@ gs_daemon() { # "socket..." argument...
 }
 
 gs_daemon_again() {
-    "$TENON" blk "${GS_DAEMON_ARGS[@]}" </dev/null >>"$GS_LOGS/daemon.log" 2>&1 &
+    "$TENON" blk "${GS_DAEMON_ARGS[@]}" </dev/null >>"$GS_LOGS/daemon.log" 2>&1 7<&- 8>&- &
     GS_DAEMON=$!
     gs_pids+=("$GS_DAEMON")
 }
@@ -161,7 +165,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
         done
         HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" "$GS_CACHE/uml_run" linux.uml mem="${mb}M" \
             initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 \
-            quiet panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
+            quiet panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- 8>&- &
         GS_GUEST_PID=$!
         gs_pids+=("$GS_GUEST_PID")
         return
@@ -192,7 +196,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
         -object "memory-backend-memfd,id=m,size=${mb}M,share=on" "${more[@]}" \
         -kernel "$GS_KERNEL" -initrd "$GS_WORK/initrd.${GS_INITRD:-$kind}" \
         -append "console=ttyS0 quiet panic=-1 reboot=t $append" \
-        <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- &
+        <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- 8>&- &
     GS_GUEST_PID=$!
     gs_pids+=("$GS_GUEST_PID")
 }
