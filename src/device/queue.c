@@ -40,6 +40,19 @@ static void publish(struct tn_queue *queue)
     }
 }
 
+/*
+ * A SIGBUS put zeroes where the rings or buffers were (tenon_sigbus): nothing there can be
+ * believed.
+ */
+static bool memory_is_gone(struct tn_queue *queue)
+{
+    if (tn_view_poisoned(&queue->view)) {
+        tn_queue_break(queue, "guest memory was truncated by its owner");
+        return true;
+    }
+    return false;
+}
+
 /* One bounded turn of serving. */
 static void serve(struct tn_task *task)
 {
@@ -48,8 +61,7 @@ static void serve(struct tn_task *task)
     if (queue->state != TN_QUEUE_RUNNING || queue->broken) {
         return;
     }
-    if (tn_view_poisoned(&queue->view)) {
-        tn_queue_break(queue, "guest memory was truncated by its owner");
+    if (memory_is_gone(queue)) {
         return;
     }
     tn_vq_kicks_off(queue->vq);
@@ -57,7 +69,7 @@ static void serve(struct tn_task *task)
     queue->starved = false;
 
     unsigned served = queue->device->type->serve(queue, TN_TURN_BUDGET);
-    if (queue->broken || queue->starved) {
+    if (queue->broken || queue->starved || memory_is_gone(queue)) {
         return; /* broken: for good. Starved: tn_queue_return looks again */
     }
     if (served == TN_TURN_BUDGET || queue->poll_without_kick || tn_vq_kicks_on(queue->vq)) {
@@ -176,7 +188,7 @@ static void finish(struct tn_task *task)
 {
     struct tn_queue *queue = TN_CONTAINER_OF(task, struct tn_queue, finish_task);
 
-    if (queue->vq && !queue->broken) {
+    if (queue->vq && !queue->broken && !memory_is_gone(queue)) {
         publish(queue);
     }
     if (queue->in_flight == 0 && !queue->closing) {
