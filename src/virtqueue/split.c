@@ -114,6 +114,13 @@ static bool refresh_avail(struct tn_vq *vq)
             vq, "the available index moved further than the queue has room"); /* SPLIT-15 */
         return false;
     }
+    /*
+     * Memory that was added before these chains were offered is there for them, whether the news of
+     * it has come to this worker or not.
+     */
+    if (unlikely(tn_view_refresh(vq->view)) && !tn_vq_remap(vq)) {
+        return false;
+    }
     vq->avail_seen = idx;
     return true;
 }
