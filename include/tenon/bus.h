@@ -120,7 +120,8 @@ struct tenon_ring {
 
 /*
  * Starts a queue: it is looked at once without a kick, then on kicks. Checks size, alignment and
- * that the areas lie in memory before it returns: -EINVAL, -EFAULT. -EBUSY while it runs or has not
+ * that the areas lie in memory before it returns: -EINVAL, -EFAULT. -EINVAL also before
+ * tenon_bus_negotiate, and after a reset until it is called again. -EBUSY while it runs or has not
  * stopped yet. -EAGAIN and the like when its worker's thread cannot be started. On an error kick_fd
  * stays the caller's. Any thread; a paused device starts the queue on resume.
  */

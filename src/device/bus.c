@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/num.h"
 #include "base/opts.h"
+#include "spec/virtio.h"
 
 int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
                      const struct tenon_bus_ops *ops, void *bus)
@@ -151,6 +152,11 @@ int tenon_bus_queue_start(struct tenon_device *device, unsigned index,
     error = device->mem ? check_ring(device, index, &start->ring) : -EINVAL;
     if (error >= 0 && device->quieting != 0) {
         error = tn_error(-EBUSY, "%s: a reset is under way", device->name);
+    }
+    if (error >= 0 && !tn_device_has(device, TN_F_VERSION_1)) {
+        /* Also after a reset by the host, which the driver of then may not have heard of yet. */
+        error = tn_error(-EINVAL, "%s: queue %u starts before features were agreed on",
+                         device->name, index);
     }
     if (error >= 0) {
         error = need_queue(device, index, true, &queue);
