@@ -65,8 +65,14 @@ static void config_irq(void *bus)
 /* BASIC-04, BASIC-05: told once, until the driver resets. */
 void mmio_needs_reset(struct tenon_mmio *mmio)
 {
-    uint32_t before = __atomic_fetch_or(&mmio->status, TN_STATUS_NEEDS_RESET, __ATOMIC_ACQ_REL);
+    uint32_t before = mmio_status(mmio);
 
+    do {
+        if (before == 0) {
+            return; /* the driver's own reset came first: nobody is left to be told */
+        }
+    } while (!__atomic_compare_exchange_n(&mmio->status, &before, before | TN_STATUS_NEEDS_RESET,
+                                          false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     if (!(before & TN_STATUS_NEEDS_RESET) && (before & TN_STATUS_DRIVER_OK)) {
         mmio_raise(mmio, TN_MMIO_INT_CONFIG);
     }
