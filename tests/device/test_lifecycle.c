@@ -304,6 +304,7 @@ static void item53_a_worker_that_cannot_start_is_an_error(void **state)
     struct tenon_bus_ops ops = { .size = sizeof(ops), no_irq, no_config_irq, no_broken };
     struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
     struct tenon_device *device = NULL;
+    uint64_t features[2];
     pthread_attr_t attr;
     size_t usual = 0;
 
@@ -316,6 +317,10 @@ static void item53_a_worker_that_cannot_start_is_an_error(void **state)
     tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
     assert_int_equal(tenon_blk_new(&opts, &device), 0);
     assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    /* Not before features are agreed on (BASIC-12). */
+    assert_int_equal(tenon_bus_queue_start(device, 0, &ring), -EINVAL);
+    tenon_bus_features(device, features);
+    assert_int_equal(tenon_bus_negotiate(device, features), 0);
     set_stack_size(too_large);
     int error = tenon_bus_queue_start(device, 0, &ring);
     set_stack_size(usual);
