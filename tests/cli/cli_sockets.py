@@ -21,7 +21,8 @@ def simplest_form_makes_socket_and_prints_lines_to_paste():
         assert daemon.stop() == 0
     path = os.path.realpath('.') + '/a b,c.img.sock'
     qemu = path.replace(',', ',,')
-    chardev = "-chardev 'socket,id=disk0,path=%s' -device vhost-user-blk,chardev=disk0" % qemu
+    chardev = "-chardev 'socket,id=disk0,path=%s' -device vhost-user-blk,queue-size=1024," \
+              "chardev=disk0" % qemu
     assert chardev in daemon.stdout, daemon.stdout
     assert "-device vhost-user-blk-pci,chardev=disk0" in daemon.stdout
     assert "--memory size=1G,shared=on --disk 'vhost_user=true,socket=%s'" % path in daemon.stdout

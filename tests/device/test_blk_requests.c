@@ -117,7 +117,7 @@ static void item35_used_length_of_failures_SPLIT_28(void **state)
 static void item21_pieces_up_to_seg_max_BLK_05(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
-    enum { MOST = 254 };
+    enum { MOST = 126 };
     static uint8_t out[MOST * 512], in[MOST * 512];
     uint32_t cuts[MOST + 1], in_cuts[MOST];
     le32 seg_max;
