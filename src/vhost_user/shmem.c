@@ -98,16 +98,27 @@ static int new_file(uint64_t bytes)
     return fd;
 }
 
+/*
+ * QEMU asks with the size that its user configured, but behind virtio-mmio the guest may choose a
+ * larger ring. The size of the region is for us to say, so each part has room for any ring.
+ */
+static uint16_t largest_ring(const struct tenon_vhost_user *server, uint16_t asked)
+{
+    unsigned most = tenon_bus_queue_max(server->device, 0);
+
+    return most > asked ? (uint16_t)most : asked;
+}
+
 enum tn_vu_outcome tn_inflight_get(struct tenon_vhost_user *server, struct tn_vu_message *m)
 {
     struct tn_vu_inflight asked = m->payload.inflight;
     const char *why = check(server, &asked);
-    struct tn_inflight_map map = { .queues = asked.queues, .queue_size = asked.queue_size };
+    struct tn_inflight_map map = { .queues = asked.queues };
 
     if (why) {
         return tn_vu_say(server, TN_VU_MALFORMED, "%s", why);
     }
-    map.stride = tn_inflight_bytes(asked.queue_size);
+    map.stride = tn_inflight_bytes(largest_ring(server, asked.queue_size));
     uint64_t bytes = (uint64_t)map.stride * asked.queues;
     int fd = new_file(bytes);
     int error = fd < 0 ? fd : map_region(&map, fd, 0, bytes);
@@ -144,7 +155,21 @@ static const char *check_file(const struct tn_vu_inflight *given, uint64_t neede
     return NULL;
 }
 
-/* A record that was used is one that we understand, and of queues of this size. */
+/*
+ * Where one part ends and the next begins, the region's maker knew: a power of 2 of entries that
+ * makes the whole come out even, as ours do; else just what the queue size needs.
+ */
+static size_t stride_of(const struct tn_vu_inflight *given)
+{
+    for (uint32_t size = given->queue_size; size <= TN_VQ_MAX_SIZE; size *= 2) {
+        if (given->mmap_size == (uint64_t)tn_inflight_bytes((uint16_t)size) * given->queues) {
+            return tn_inflight_bytes((uint16_t)size);
+        }
+    }
+    return tn_inflight_bytes(given->queue_size);
+}
+
+/* A record that was used is one that we understand, and that fits its part. */
 static const char *check_records(const struct tn_inflight_map *map)
 {
     struct tn_inflight_split record;
@@ -154,7 +179,9 @@ static const char *check_records(const struct tn_inflight_map *map)
         if (record.version > RECORD_VERSION) {
             return "its version is not 1";
         }
-        if (record.version == RECORD_VERSION && record.desc_num != map->queue_size) {
+        if (record.version == RECORD_VERSION &&
+            (!tn_is_power_of_2(record.desc_num) || record.desc_num > TN_VQ_MAX_SIZE ||
+             tn_inflight_bytes(record.desc_num) > map->stride)) {
             return "it is of queues of another size";
         }
     }
@@ -165,12 +192,12 @@ enum tn_vu_outcome tn_inflight_set(struct tenon_vhost_user *server, struct tn_vu
 {
     const struct tn_vu_inflight *given = &m->payload.inflight;
     const char *why = check(server, given);
-    struct tn_inflight_map map = { .queues = given->queues, .queue_size = given->queue_size };
+    struct tn_inflight_map map = { .queues = given->queues };
 
     if (why) {
         return tn_vu_say(server, TN_VU_MALFORMED, "%s", why);
     }
-    map.stride = tn_inflight_bytes(given->queue_size);
+    map.stride = stride_of(given);
     uint64_t needed = (uint64_t)map.stride * given->queues;
     why = check_file(given, needed, m->fds[0]);
     if (why) {

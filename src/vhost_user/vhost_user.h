@@ -108,7 +108,6 @@ struct tn_inflight_map {
     uint8_t *base;
     size_t stride; /* bytes of one queue's part */
     unsigned queues;
-    uint16_t queue_size;
     struct tn_guard *guard;
 };
 

@@ -24,6 +24,7 @@
 #include "loop/loop.h"
 #include "spec/vring.h"
 #include "vhost_user/vhost_user.h"
+#include "virtqueue/virtqueue.h"
 
 static void close_fd(int *fd)
 {
@@ -202,6 +203,27 @@ static const char *what_is_missing(const struct tn_vring *ring)
     return ring->have_addr ? NULL : "SET_VRING_ADDR";
 }
 
+/*
+ * A region of our making has room for every ring. One that another back-end made may not: QEMU asks
+ * for its queue-size, and its virtio-mmio machines make rings of 1024 all the same.
+ */
+static void give_inflight(const struct tn_vring *ring, struct tenon_ring *to)
+{
+    struct tenon_vhost_user *server = ring->server;
+
+    to->inflight = tn_inflight_part(&server->inflight, ring->index, &to->inflight_bytes);
+    if (!to->inflight || to->inflight_bytes >= tn_inflight_bytes((uint16_t)ring->entries)) {
+        return;
+    }
+    tn_log(TENON_LOG_WARNING,
+           "%s: vhost-user: ring %u has %u entries, and its inflight record has no room for them: "
+           "if this process is killed, requests may be lost; with QEMU, set queue-size=%u on the "
+           "device",
+           tenon_device_name(server->device), ring->index, ring->entries, ring->entries);
+    to->inflight = NULL;
+    to->inflight_bytes = 0;
+}
+
 static enum tn_vu_outcome start(struct tn_vring *ring)
 {
     struct tenon_vhost_user *server = ring->server;
@@ -226,18 +248,7 @@ static enum tn_vu_outcome start(struct tn_vring *ring)
                              ring->index, strerror(errno));
         }
     }
-    how.inflight = tn_inflight_part(&server->inflight, ring->index, &how.inflight_bytes);
-    if (how.inflight && server->inflight.queue_size < ring->entries) {
-        /* QEMU asks for its queue-size, and its virtio-mmio machines make rings of 1024 all the same. */
-        tn_log(
-            TENON_LOG_WARNING,
-            "%s: vhost-user: ring %u has %u entries, its inflight record only %u: if this process "
-            "is killed, requests may be lost; with QEMU, set queue-size=%u on the device",
-            tenon_device_name(server->device), ring->index, ring->entries,
-            server->inflight.queue_size, ring->entries);
-        how.inflight = NULL;
-        how.inflight_bytes = 0;
-    }
+    give_inflight(ring, &how);
     int error = tenon_bus_queue_start(server->device, ring->index, &how);
     if (error < 0) {
         close_fd(&how.kick_fd);

@@ -229,11 +229,13 @@ int tn_wire_reply(struct tn_wire *wire, uint32_t request, const void *payload, u
     /* Version and reply bit, and nothing else: need_reply is not echoed (VU-03). */
     struct tn_vu_header header = { request, TN_VU_VERSION | TN_VU_REPLY, bytes };
 
-    wire->out_fd = fd;
     if (tn_wire_sending(wire) || bytes > sizeof(wire->out) - sizeof(header)) {
-        drop_out_fd(wire);
+        if (fd >= 0) {
+            close(fd);
+        }
         return -ENOBUFS;
     }
+    wire->out_fd = fd;
     memcpy(wire->out, &header, sizeof(header));
     if (bytes != 0) {
         memcpy(wire->out + sizeof(header), payload, bytes);
