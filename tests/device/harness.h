@@ -97,6 +97,8 @@ struct rig_options {
         blk; /* name, queues, serial, cache, read_only, ...; disk and workers are the rig's */
     struct tnd_setup setup;
     bool no_start; /* the test does the handshake */
+    /* mmio: stands in the interrupt line, and passes on to tnd_mmio_irq(rig->driver, level) */
+    void (*irq)(void *rig, int level);
 };
 
 struct rig {
@@ -117,6 +119,7 @@ struct rig {
     struct tenon_worker *workers[3];
     unsigned worker_count, queue_workers;
     unsigned broken, started, stopped; /* events of the device; read with rig_event */
+    char why[200]; /* what the first break of a queue was for; read after rig_await_event */
 };
 
 /* Fails the test when anything goes wrong. `options` may be NULL. */

@@ -38,7 +38,9 @@ static void on_event(void *opaque, struct tenon_device *device, enum tenon_event
 {
     struct rig *rig = opaque;
     (void)device;
-    (void)detail;
+    if (event == TENON_EVENT_BROKEN && rig_event(&rig->broken) == 0) {
+        snprintf(rig->why, sizeof(rig->why), "%s", detail);
+    }
     unsigned *counter = event == TENON_EVENT_BROKEN    ? &rig->broken
                         : event == TENON_EVENT_STARTED ? &rig->started
                                                        : &rig->stopped;
@@ -143,7 +145,7 @@ static void open_disk(struct rig *rig, const struct rig_options *options)
     }
 }
 
-static void make_window(struct rig *rig)
+static void make_window(struct rig *rig, const struct rig_options *options)
 {
     struct tenon_mmio_opts opts = { .size = sizeof(opts), .device = rig->device };
 
@@ -151,8 +153,8 @@ static void make_window(struct rig *rig)
     must(tnd_ram_share(rig->ram, rig->mem), "tnd_ram_share");
     must(tnd_mmio_new(rig->ram, &rig->driver), "tnd_mmio_new");
     opts.mem = rig->mem;
-    opts.irq = tnd_mmio_irq;
-    opts.opaque = rig->driver;
+    opts.irq = options->irq ? options->irq : tnd_mmio_irq;
+    opts.opaque = options->irq ? (void *)rig : (void *)rig->driver;
     must(tenon_mmio_new(&opts, &rig->window), "tenon_mmio_new");
     tnd_mmio_connect(rig->driver, rig->window);
 }
@@ -237,7 +239,7 @@ struct rig *rig_new(void **state, const struct rig_options *options)
     blk.opaque = rig;
     must(tenon_blk_new(&blk, &rig->device), "tenon_blk_new");
     if (rig->mmio) {
-        make_window(rig);
+        make_window(rig, o);
     } else {
         make_server(rig);
     }

@@ -276,6 +276,11 @@ static void item03_features_are_fixed_after_features_ok_BASIC_19(void **state)
     rig_check_alive(rig, 0);
     /* FLUSH was not accepted in time: it is no command of this device now (BLK-27). */
     assert_int_equal(tnd_blk_flush(rig->driver, 0), TN_BLK_S_UNSUPP);
+    driver_features(rig, 1, 1u << (TN_F_RING_RESET - 32)); /* nor is this one (MMIO-35) */
+    set(rig, TN_MMIO_QUEUE_SEL, 0);
+    set(rig, TN_MMIO_QUEUE_RESET, 1);
+    assert_int_equal(get(rig, TN_MMIO_QUEUE_READY), 1);
+    rig_check_alive(rig, 0);
 }
 
 static void item03_words_are_independent_MMIO_07(void **state)
@@ -361,7 +366,9 @@ static void item04_failed_is_always_taken_BASIC_09(void **state)
 
 static void item04_no_work_after_failed_BASIC_09(void **state)
 {
-    struct rig *rig = rig_new(state, NULL);
+    struct rig *rig = fresh(state);
+    tnd_mmio_kick_by_fd(rig->driver, true); /* a kick that does not pass the registers */
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
     rig_check_alive(rig, 0);
     assert_int_equal(step(rig, LIVE | TN_STATUS_FAILED), LIVE | TN_STATUS_FAILED);
     tnd_settle(rig->driver, 10);
@@ -491,7 +498,12 @@ static void item05_absent_queues_MMIO_10_39_BASIC_40(void **state)
 
 static void item05_registers_of_a_ready_queue_MMIO_38(void **state)
 {
-    struct rig *rig = rig_new(state, NULL);
+    struct rig *rig = fresh(state);
+    assert_true(agrees(rig, V1));
+    tell_ring(rig, 0, place_ring(rig, 0, 16));
+    assert_int_equal(ready(rig, 1), 1);
+    tnd_mmio_queue_registers(rig->driver, 0, 8, 0x4000, 0x5000, 0x6000);
+    assert_int_equal(step(rig, LIVE), LIVE); /* starts what was ready, where it was */
     tnd_mmio_queue_registers(rig->driver, 0, 2, 0, 0, 0);
     rig_check_alive(rig, 0);
     assert_int_equal(get(rig, TN_MMIO_QUEUE_READY), 1);
@@ -833,6 +845,31 @@ static void interrupt_bits_MMIO_14_15_26_28(void **state)
     assert_int_equal(tnd_mmio_level(rig->driver), 0);
 }
 
+/* The line is lowered late: an event has come between the acknowledgement and that. */
+static void late_line(void *opaque, int level)
+{
+    static bool inside;
+    struct rig *rig = opaque;
+    if (level == 0 && !inside) {
+        inside = true;
+        tenon_blk_resized(rig->device);
+        inside = false;
+    }
+    tnd_mmio_irq(rig->driver, level);
+}
+
+static void item11_event_between_acknowledgement_and_lowering_MMIO_27(void **state)
+{
+    struct rig_options o = { .irq = late_line };
+    struct rig *rig = rig_new(state, &o);
+    assert_int_equal(tenon_blk_resized(rig->device), 0);
+    tnd_settle(rig->driver, 5);
+    assert_int_equal(tnd_mmio_level(rig->driver), 1);
+    set(rig, TN_MMIO_INTERRUPT_ACK, TN_MMIO_INT_CONFIG);
+    assert_int_equal(get(rig, TN_MMIO_INTERRUPT_STATUS), TN_MMIO_INT_CONFIG);
+    assert_int_equal(tnd_mmio_level(rig->driver), 1); /* not lost: the line is up again */
+}
+
 struct resizer {
     struct rig *rig;
     bool stop;
@@ -972,6 +1009,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(nothing_after_status_reads_0_BASIC_30, RIG_MMIO),
     RIG_TEST_ON(item10_needs_reset_once_BASIC_04_05_06, RIG_MMIO),
     RIG_TEST_ON(interrupt_bits_MMIO_14_15_26_28, RIG_MMIO),
+    RIG_TEST_ON(item11_event_between_acknowledgement_and_lowering_MMIO_27, RIG_MMIO),
     RIG_TEST_ON(item11_interrupts_and_acknowledgements_MMIO_27, RIG_MMIO | RIG_THREADS),
     RIG_TEST_ON(queue_reset_MMIO_23_33_34_BASIC_42_43_44, RIG_MMIO),
     RIG_TEST_ON(queue_reset_without_the_feature_MMIO_35, RIG_MMIO),

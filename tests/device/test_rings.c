@@ -55,11 +55,20 @@ static uint32_t run_chain(struct rig *rig, const struct tnd_seg *segs, unsigned 
     return used.bytes;
 }
 
+/* The device's own sentence names the mistake, not just any. */
+static void broken_for(struct rig *rig, const char *why)
+{
+    rig_await_event(rig, &rig->broken, 1);
+    if (!strstr(rig->why, why)) {
+        fail_msg("the queue broke because \"%s\", not because of \"%s\"", rig->why, why);
+    }
+}
+
 /*
  * The driver broke queue 0: the device says so, once, uses nothing, writes nothing but what it said
  * before, and works again after a reset.
  */
-static void expect_broken(struct rig *rig)
+static void expect_broken(struct rig *rig, const char *why)
 {
     uint16_t used = tnd_raw_used_idx(ring_of(rig, 0));
     struct tnd_snapshot *before = tnd_ram_snapshot(rig->ram);
@@ -73,6 +82,7 @@ static void expect_broken(struct rig *rig)
     }
     assert_int_equal(tnd_raw_used_idx(ring_of(rig, 0)), used);
     rig_await_event(rig, &rig->broken, 1);
+    broken_for(rig, why);
     assert_int_equal(rig_stat(rig, "broken", 0), 1);
     /* Of all memory the ring's own event and flag words alone may have moved. */
     tnd_snapshot_allow(before, ring_of(rig, 0)->used_gpa, 2);
@@ -92,7 +102,7 @@ static void item12_avail_index_jumps_SPLIT_15(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
     tnd_raw_avail_idx(ring_of(rig, 0), (uint16_t)(ring_of(rig, 0)->size + 1));
-    expect_broken(rig);
+    expect_broken(rig, "available index");
 }
 
 static void item12_avail_index_goes_back_SPLIT_15(void **state)
@@ -100,7 +110,7 @@ static void item12_avail_index_goes_back_SPLIT_15(void **state)
     struct rig *rig = rig_new(state, NULL);
     rig_check_alive(rig, 0);
     tnd_raw_avail_idx(ring_of(rig, 0), (uint16_t)(ring_of(rig, 0)->next_avail - 1));
-    expect_broken(rig);
+    expect_broken(rig, "available index");
 }
 
 static void item12_more_chains_than_entries_SPLIT_15(void **state)
@@ -119,6 +129,7 @@ static void item12_more_chains_than_entries_SPLIT_15(void **state)
     tnd_raw_avail_idx(ring_of(rig, 0), 5);
     tnd_notify(rig->driver, 0);
     assert_true(tnd_wait_broken(rig->driver, 0));
+    broken_for(rig, "available index");
     fake_release_all(rig->fake);
     assert_int_equal(tnd_reset(rig->driver), 0);
     assert_int_equal(tnd_start(rig->driver, NULL), 0);
@@ -131,14 +142,14 @@ static void item13_head_outside_the_table_SPLIT_14(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
     tnd_raw_offer(ring_of(rig, 0), (uint16_t)ring_of(rig, 0)->size);
-    expect_broken(rig);
+    expect_broken(rig, "names a descriptor outside");
 }
 
 static void item13_head_65535_SPLIT_14(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
     tnd_raw_offer(ring_of(rig, 0), 65535);
-    expect_broken(rig);
+    expect_broken(rig, "names a descriptor outside");
 }
 
 static void item13_next_outside_the_table_SPLIT_14(void **state)
@@ -147,7 +158,21 @@ static void item13_next_outside_the_table_SPLIT_14(void **state)
     struct parts p = read_parts(rig, 0);
     tnd_raw_desc(ring_of(rig, 0), 0, p.header, 16, TN_DESC_F_NEXT, (uint16_t)ring_of(rig, 0)->size);
     tnd_raw_offer(ring_of(rig, 0), 0);
-    expect_broken(rig);
+    expect_broken(rig, "next is outside the descriptor table");
+}
+
+/*
+ * A chain that would be a good request if it ended where it goes wrong (K22): never served as one.
+ */
+static void item13_a_whole_request_that_goes_on_wrongly_SPLIT_14(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct parts p = read_parts(rig, 0);
+    tnd_raw_desc(ring_of(rig, 0), 0, p.header, 16, TN_DESC_F_NEXT, 1);
+    tnd_raw_desc(ring_of(rig, 0), 1, p.data, 512, TN_DESC_F_NEXT | TN_DESC_F_WRITE, 2);
+    tnd_raw_desc(ring_of(rig, 0), 2, p.status, 1, TN_DESC_F_NEXT | TN_DESC_F_WRITE, 300);
+    tnd_raw_offer(ring_of(rig, 0), 0);
+    expect_broken(rig, "next is outside the descriptor table");
 }
 
 static void item13_descriptor_points_to_itself_SPLIT_13(void **state)
@@ -156,7 +181,7 @@ static void item13_descriptor_points_to_itself_SPLIT_13(void **state)
     struct parts p = read_parts(rig, 0);
     tnd_raw_desc(ring_of(rig, 0), 0, p.header, 16, TN_DESC_F_NEXT, 0);
     tnd_raw_offer(ring_of(rig, 0), 0);
-    expect_broken(rig);
+    expect_broken(rig, "loop");
 }
 
 static void item13_two_descriptors_in_a_circle_SPLIT_13(void **state)
@@ -166,7 +191,7 @@ static void item13_two_descriptors_in_a_circle_SPLIT_13(void **state)
     tnd_raw_desc(ring_of(rig, 0), 0, p.header, 16, TN_DESC_F_NEXT, 1);
     tnd_raw_desc(ring_of(rig, 0), 1, p.data, 512, TN_DESC_F_NEXT, 0);
     tnd_raw_offer(ring_of(rig, 0), 0);
-    expect_broken(rig);
+    expect_broken(rig, "loop");
 }
 
 static void item13_circle_in_a_table_SPLIT_13(void **state)
@@ -178,7 +203,7 @@ static void item13_circle_in_a_table_SPLIT_13(void **state)
     tnd_raw_table(rig->ram, table, 1, p.data, 512, TN_DESC_F_NEXT | TN_DESC_F_WRITE, 1);
     tnd_raw_desc(ring_of(rig, 0), 0, table, 32, TN_DESC_F_INDIRECT, 0);
     tnd_raw_offer(ring_of(rig, 0), 0);
-    expect_broken(rig);
+    expect_broken(rig, "loop");
 }
 
 /* A read of `sectors` sectors, each in its own descriptor: sectors + 2 descriptors. */
@@ -241,7 +266,7 @@ static void item13_chain_of_1025_SPLIT_08(void **state)
     assert_true(tnd_add(rig->driver, 0, segs, 1025, TND_INDIRECT, NULL) >= 0);
     tnd_ring_publish(ring_of(rig, 0));
     free(segs);
-    expect_broken(rig);
+    expect_broken(rig, "more than 1024");
 }
 
 static void head_still_in_flight_breaks(void **state)
@@ -259,6 +284,7 @@ static void head_still_in_flight_breaks(void **state)
     tnd_raw_offer(ring_of(rig, 0), (uint16_t)head);
     tnd_notify(rig->driver, 0);
     assert_true(tnd_wait_broken(rig->driver, 0));
+    broken_for(rig, "still in flight");
     /* What was in flight ends without a used entry. */
     fake_release_all(rig->fake);
     tnd_settle(rig->driver, 5);
@@ -275,7 +301,7 @@ static void readable_after_writable_breaks_SPLIT_12(void **state)
     struct tnd_seg segs[] = { p.segs[0], p.segs[1], p.segs[0], p.segs[2] };
     assert_true(tnd_add(rig->driver, 0, segs, 4, TND_DIRECT, NULL) >= 0);
     tnd_ring_publish(ring_of(rig, 0));
-    expect_broken(rig);
+    expect_broken(rig, "readable descriptor follows");
 }
 
 static void chain_longer_than_4_gib_breaks_SPLIT_17(void **state)
@@ -288,7 +314,7 @@ static void chain_longer_than_4_gib_breaks_SPLIT_17(void **state)
     }
     assert_true(tnd_add(rig->driver, 0, segs, 4, TND_DIRECT, NULL) >= 0);
     tnd_ring_publish(ring_of(rig, 0));
-    expect_broken(rig);
+    expect_broken(rig, "2^32");
 }
 
 /* ---- item 14 ---- */
@@ -300,12 +326,13 @@ static void item14_table_without_the_feature_SPLIT_23(void **state)
     struct parts p = read_parts(rig, 0);
     assert_true(tnd_add(rig->driver, 0, p.segs, 3, TND_INDIRECT, NULL) >= 0);
     tnd_ring_publish(ring_of(rig, 0));
-    expect_broken(rig);
+    expect_broken(rig, "not negotiated");
 }
 
 /* The descriptor at entry 0 with these fields breaks the queue. */
-static void bad_table(void **state, uint64_t gpa, uint32_t bytes, uint16_t flags, bool nested)
+static void bad_table(void **state, uint64_t gpa, uint32_t bytes, uint16_t flags, const char *why)
 {
+    bool nested = strcmp(why, "inside an indirect table") == 0;
     struct rig *rig = rig_new(state, NULL);
     struct parts p = read_parts(rig, 0);
     uint64_t table = tnd_ram_alloc(rig->ram, 4096);
@@ -319,44 +346,44 @@ static void bad_table(void **state, uint64_t gpa, uint32_t bytes, uint16_t flags
     tnd_raw_desc(ring_of(rig, 0), 0, gpa ? gpa : table, bytes, flags, 1);
     tnd_raw_desc(ring_of(rig, 0), 1, p.status, 1, TN_DESC_F_WRITE, 0);
     tnd_raw_offer(ring_of(rig, 0), 0);
-    expect_broken(rig);
+    expect_broken(rig, why);
 }
 
 static void item14_nested_table_SPLIT_23(void **state)
 {
-    bad_table(state, 0, 48, TN_DESC_F_INDIRECT, true);
+    bad_table(state, 0, 48, TN_DESC_F_INDIRECT, "inside an indirect table");
 }
 static void item14_table_and_next_SPLIT_23(void **state)
 {
-    bad_table(state, 0, 48, TN_DESC_F_INDIRECT | TN_DESC_F_NEXT, false);
+    bad_table(state, 0, 48, TN_DESC_F_INDIRECT | TN_DESC_F_NEXT, "goes on with a next");
 }
 static void item14_table_of_0_bytes_SPLIT_23(void **state)
 {
-    bad_table(state, 0, 0, TN_DESC_F_INDIRECT, false);
+    bad_table(state, 0, 0, TN_DESC_F_INDIRECT, "multiple of 16");
 }
 static void item14_table_of_47_bytes_SPLIT_23(void **state)
 {
-    bad_table(state, 0, 47, TN_DESC_F_INDIRECT, false);
+    bad_table(state, 0, 47, TN_DESC_F_INDIRECT, "multiple of 16");
 }
 static void item14_next_beyond_the_table_SPLIT_23(void **state)
 {
-    bad_table(state, 0, 32, TN_DESC_F_INDIRECT, false);
+    bad_table(state, 0, 32, TN_DESC_F_INDIRECT, "outside its table");
 }
 static void item14_table_of_4096_entries_SPLIT_24(void **state)
 {
-    bad_table(state, 0, 4096 * 16, TN_DESC_F_INDIRECT, false);
+    bad_table(state, 0, 4096 * 16, TN_DESC_F_INDIRECT, "more than 1024");
 }
 static void item14_table_of_4_gib_SPLIT_24(void **state)
 {
-    bad_table(state, 0, 0xfffffff0, TN_DESC_F_INDIRECT, false);
+    bad_table(state, 0, 0xfffffff0, TN_DESC_F_INDIRECT, "more than 1024");
 }
 static void item14_table_outside_memory_SPLIT_23(void **state)
 {
-    bad_table(state, RIG_NOWHERE_GPA, 48, TN_DESC_F_INDIRECT, false);
+    bad_table(state, RIG_NOWHERE_GPA, 48, TN_DESC_F_INDIRECT, "outside guest memory");
 }
 static void item14_table_wraps_the_address_space_SPLIT_16(void **state)
 {
-    bad_table(state, UINT64_MAX - 15, 48, TN_DESC_F_INDIRECT, false);
+    bad_table(state, UINT64_MAX - 15, 48, TN_DESC_F_INDIRECT, "outside guest memory");
 }
 
 /* SPLIT-20..22: everything about tables that is right. */
@@ -438,7 +465,7 @@ static void item15_nothing_but_empty_SPLIT_18(void **state)
     struct tnd_seg empty[2] = { { .gpa = 0 }, { .gpa = 0, .write = true } };
     assert_true(tnd_add(rig->driver, 0, empty, 2, TND_DIRECT, NULL) >= 0);
     tnd_ring_publish(ring_of(rig, 0));
-    expect_broken(rig); /* it has no place for a status */
+    expect_broken(rig, "status"); /* it has no place for a status */
 }
 
 /* ---- item 16 ---- */
@@ -581,6 +608,11 @@ static void item17_used_event_over_the_wrap_SPLIT_35(void **state)
     tnd_ring_irq_after(ring, 4);
     assert_false(batch_interrupts(rig, 4));
     assert_true(batch_interrupts(rig, 2));
+    rig_end(state);
+    rig = rig_new(state, &o);
+    tnd_wait_irq(rig->driver, 0);
+    tnd_ring_irq_after(ring_of(rig, 0), 1); /* used_event 65534, in a batch that ends at 2 */
+    assert_true(batch_interrupts(rig, 5));
 }
 
 static void item17_flag_without_event_idx_SPLIT_31_32(void **state)
@@ -662,6 +694,48 @@ static void item18_no_kick_is_lost_SPLIT_36_41(void **state)
             assert_ptr_equal(used.token, &r);
             tnd_blk_forget(rig->driver, &r);
         }
+        rig_end(state);
+    }
+}
+
+struct late_offer {
+    struct rig *rig;
+    struct tnd_blk_request request;
+    bool offered, kick_wanted;
+};
+
+/*
+ * The disk has been given the first request, so the device has seen an empty ring and has not yet
+ * asked for kicks.
+ */
+static int offer_late(void *opaque, const struct fake_op *op)
+{
+    struct late_offer *late = opaque;
+    (void)op;
+    if (!late->offered) {
+        late->offered = true;
+        tnd_blk_add(late->rig->driver, 0, &late->request);
+        late->kick_wanted = tnd_ring_publish(late->rig->driver->queues[0].ring);
+    }
+    return 0;
+}
+
+static void item18_offered_between_the_last_look_and_sleep_SPLIT_41(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig_options o = { .disk = RIG_DISK_FAKE,
+                                 .setup = { .without = { i ? 1ull << TN_F_EVENT_IDX : 0 } } };
+        struct rig *rig = rig_new(state, &o);
+        uint8_t sector[512];
+        struct late_offer late = { .rig = rig,
+                                   .request = { .type = TN_BLK_T_GET_ID, .in_bytes = 20 } };
+        rig_check_alive(rig, 0);
+        fake_set_fault(rig->fake, offer_late, &late);
+        assert_int_equal(tnd_blk_read(rig->driver, 0, 0, sector, 512), TN_BLK_S_OK);
+        assert_true(late.offered);
+        assert_false(
+            late.kick_wanted); /* the device did not ask for a kick: it has to look by itself */
+        assert_int_equal(tnd_blk_wait(rig->driver, 0, &late.request), 0);
         rig_end(state);
     }
 }
@@ -869,6 +943,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item13_head_outside_the_table_SPLIT_14),
     RIG_TEST(item13_head_65535_SPLIT_14),
     RIG_TEST(item13_next_outside_the_table_SPLIT_14),
+    RIG_TEST(item13_a_whole_request_that_goes_on_wrongly_SPLIT_14),
     RIG_TEST(item13_descriptor_points_to_itself_SPLIT_13),
     RIG_TEST(item13_two_descriptors_in_a_circle_SPLIT_13),
     RIG_TEST(item13_circle_in_a_table_SPLIT_13),
@@ -903,6 +978,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(kicks_only_when_asked_SPLIT_38_40),
     RIG_TEST(spurious_kicks_SPLIT_42),
     RIG_TEST(item18_no_kick_is_lost_SPLIT_36_41),
+    RIG_TEST_ON(item18_offered_between_the_last_look_and_sleep_SPLIT_41, RIG_INLINE),
     RIG_TEST(item19_used_ring_outside_memory_SPLIT_03),
     RIG_TEST(item19_ring_memory_goes_away),
     RIG_TEST_ON(item19_used_ring_in_a_rom, RIG_MMIO),
