@@ -86,21 +86,25 @@ gs_daemon_again() {
     gs_pids+=("$GS_DAEMON")
 }
 
-# Ends the daemon; it must go by itself within some seconds, and with a good status after TERM.
+# Ends the daemon. After TERM it must go within some seconds, and with a good status.
 gs_daemon_end() { # [signal]
     local i status=0
     kill "-${1:-TERM}" "$GS_DAEMON" 2>/dev/null || return 1
+    if [ "${1:-TERM}" = KILL ]; then
+        wait "$GS_DAEMON" 2>/dev/null || true
+        return 0
+    fi
     for ((i = 0; i < 100; i++)); do
         kill -0 "$GS_DAEMON" 2>/dev/null || break
         sleep 0.05
     done
     if kill -0 "$GS_DAEMON" 2>/dev/null; then
-        echo "# the daemon is still there 5 seconds after ${1:-TERM}"
+        echo "# the daemon is still there 5 seconds after TERM"
         gs_end "$GS_DAEMON" KILL
         return 1
     fi
     wait "$GS_DAEMON" || status=$?
-    if [ "${1:-TERM}" = TERM ] && [ $status != 0 ]; then
+    if [ $status != 0 ]; then
         echo "# the daemon ended with status $status after TERM"
         return 1
     fi
