@@ -1,5 +1,6 @@
 /*
- * test_region.c: regions that come as a file descriptor with an offset, and what is refused (VU-22, VU-24).
+ * test_region.c: regions that come as a file descriptor with an offset, and what is refused (VU-22,
+ * VU-24).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,9 @@ static int new_memfd(off_t bytes)
     return fd;
 }
 
-/* Whether this process still has a mapping that begins at `at` (whose pages were named by msync). */
+/*
+ * Whether this process still has a mapping that begins at `at` (whose pages were named by msync).
+ */
 static bool is_mapped(void *at, size_t bytes)
 {
     return msync(at, bytes, MS_ASYNC) == 0;

@@ -1,6 +1,7 @@
 /*
- * test_sigbus.c: a file is truncated under its mapping: the process lives on, that memory is marked, and its
- * neighbours notice nothing (VU-103). What is not ours stays with the embedder's handler.
+ * test_sigbus.c: a file is truncated under its mapping: the process lives on, that memory is
+ * marked, and its neighbours notice nothing (VU-103). What is not ours stays with the embedder's
+ * handler.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,10 @@ enum { PAGE = 4096 };
 
 static volatile sig_atomic_t ours, foreign;
 
-/* What is not Tenon's: the embedder's own handler does something of its own, here 0xee in a new page. */
+/*
+ * What is not Tenon's: the embedder's own handler does something of its own, here 0xee in a new
+ * page.
+ */
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
@@ -130,7 +134,10 @@ static void truncated_memory_is_survived_and_neighbours_go_on_VU_103(void **stat
     assert_int_equal(foreign, 0);
 }
 
-/* The mark is on the memory that was lost, and goes with it: its place in the registry is used again clean. */
+/*
+ * The mark is on the memory that was lost, and goes with it: its place in the registry is used
+ * again clean.
+ */
 static void the_mark_goes_with_the_region(void **state)
 {
     (void)state;
@@ -233,7 +240,10 @@ static void guards_of_other_mappings(void **state)
     close(fd);
 }
 
-/* A cut that is not at a huge page's border is refused by the kernel: the piece grows to the whole guard. */
+/*
+ * A cut that is not at a huge page's border is refused by the kernel: the piece grows to the whole
+ * guard.
+ */
 static void huge_pages_are_replaced_whole(void **state)
 {
     (void)state;
@@ -285,7 +295,10 @@ static void thousands_of_guards(void **state)
     }
 }
 
-/* Two threads add and remove guards of memory that stays, while a third one takes faults in its own. */
+/*
+ * Two threads add and remove guards of memory that stays, while a third one takes faults in its
+ * own.
+ */
 static bool stop;
 
 static void *churn(void *opaque)

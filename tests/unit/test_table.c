@@ -1,6 +1,6 @@
 /*
- * test_table.c: the table of regions by itself: order, overlap, search, and that regions live exactly as
- * long as a table that holds them.
+ * test_table.c: the table of regions by itself: order, overlap, search, and that regions live
+ * exactly as long as a table that holds them.
  */
 #include <setjmp.h>
 #include <stdarg.h>

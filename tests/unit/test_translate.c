@@ -210,7 +210,10 @@ static void back_to_the_guest_address(void **state)
     tn_view_unpin(&rig->view, table);
 }
 
-/* ---- against a model: one entry for each of 256 cells of 16 bytes; the guest memory comes and goes ---- */
+/*
+ * ---- against a model: one entry for each of 256 cells of 16 bytes; the guest memory comes and
+ * goes ----
+ */
 
 enum { CELLS = 256, CELL = 16 };
 
