@@ -1,0 +1,223 @@
+/*
+ * test_hostile_live.c: a guest that goes on writing while the device reads: descriptors, rings and
+ * tables change under it (item 59 of the conformance list), and registers are written in any order
+ * (item 57). Nothing is asked of the device but that it lives, writes only where it was ever
+ * allowed to, and works again after a reset.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 2000, RING_REGION = 0, CANARY = 3 };
+
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* ---- item 59 ---- */
+
+struct writer {
+    uint64_t *words; /* the region where rings and tables are */
+    uint64_t count;
+    bool stop;
+};
+
+/* A descriptor whose buffer is anywhere but in the region that nobody may touch. */
+static void write_desc(struct writer *w, uint64_t at, uint32_t *random)
+{
+    static const uint64_t places[] = { 0, 0x1000, RIG_NEIGHBOURS_GPA, RIG_NEIGHBOURS_EDGE - 8,
+                                       RIG_NOWHERE_GPA };
+    static const uint64_t lengths[] = { 1, 16, 32, 512, 513, 4096 };
+    uint32_t a = next_random(random), b = next_random(random);
+    uint64_t gpa = places[a % 5] + (a >> 4) % 0x8000;
+    uint64_t rest = lengths[b % 6] | (uint64_t)(b % 97 % 8) << 32 | (uint64_t)(a % 64) << 48;
+
+    __atomic_store_n(&w->words[at], gpa, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->words[at + 1], rest, __ATOMIC_RELAXED);
+}
+
+static void *write_on(void *opaque)
+{
+    struct writer *w = opaque;
+    uint32_t random = 99;
+
+    while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+        for (unsigned i = 0; i < 64; i++) {
+            uint64_t at = next_random(&random) % (w->count / 2) * 2;
+            if (next_random(&random) % 4) {
+                write_desc(w, at, &random);
+            } else { /* indexes and heads: small numbers are the ones that work */
+                uint16_t *half = (uint16_t *)(void *)&w->words[at];
+                __atomic_store_n(half + next_random(&random) % 8,
+                                 (uint16_t)(next_random(&random) % 80), __ATOMIC_RELAXED);
+            }
+        }
+        usleep(20);
+    }
+    return NULL;
+}
+
+static void start_again(struct rig *rig)
+{
+    struct tnd_setup setup = rig->driver->setup;
+    uint64_t begin = tnd_now_ms();
+
+    assert_int_equal(tnd_reset(rig->driver), 0);
+    assert_int_equal(tnd_start(rig->driver, &setup), 0);
+    assert_true(tnd_now_ms() - begin < STEP_MS);
+}
+
+/* One honest-looking read, into rings that somebody else writes to as well. */
+static void offer(struct rig *rig, unsigned queue, uint32_t *random)
+{
+    struct tnd_ring *ring = rig->driver->queues[queue].ring;
+    uint16_t head = (uint16_t)(next_random(random) % (ring->size - 3));
+
+    tnd_raw_desc(ring, head, 0x8000, 16, TN_DESC_F_NEXT, (uint16_t)(head + 1));
+    tnd_raw_desc(ring, head + 1u, RIG_NEIGHBOURS_GPA + 0x10000, 512,
+                 TN_DESC_F_NEXT | TN_DESC_F_WRITE, (uint16_t)(head + 2));
+    tnd_raw_desc(ring, head + 2u, RIG_NEIGHBOURS_GPA + 0x20000, 1, TN_DESC_F_WRITE, 0);
+    if (next_random(random) % 8 == 0) {
+        tnd_raw_desc(ring, head, 0x4000, 16 * (next_random(random) % 40), TN_DESC_F_INDIRECT, 0);
+    }
+    tnd_raw_offer(ring, head);
+    tnd_notify(rig->driver, queue);
+}
+
+static void item59_descriptors_change_while_they_are_read(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_MEMORY,
+                                   .blk = { .queues = 2, .queue_size = 64 },
+                                   .setup = { .queues = 2, .queue_size = 64 } };
+    struct rig *rig = rig_new(state, &options);
+    const struct tnd_region *region = &rig->ram->regions[RING_REGION];
+    const struct tnd_region *canary = &rig->ram->regions[CANARY];
+    /* Through the device's own view where it has one: the same words, whoever looks. */
+    struct writer w = { .words = (uint64_t *)(void *)region->device, .count = region->bytes / 8 };
+    uint32_t random = 4711;
+    pthread_t thread;
+
+    assert_true(rig->driver->queues[0].ring->desc_gpa < region->bytes);
+    tnd_ram_fill(rig->ram, canary->gpa, 0x3c, canary->bytes);
+    assert_int_equal(pthread_create(&thread, NULL, write_on, &w), 0);
+    unsigned resets = 0, offers = 0;
+    for (uint64_t end = tnd_now_ms() + RUN_MS; tnd_now_ms() < end; offers++) {
+        offer(rig, offers % 2, &random);
+        tnd_pass(rig->driver);
+        if (tnd_broken(rig->driver, 0) || tnd_broken(rig->driver, 1)) {
+            start_again(rig);
+            resets++;
+        }
+    }
+    __atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    assert_true(resets > 0);
+    start_again(rig);
+    assert_true(tnd_ram_is(rig->ram, canary->gpa, 0x3c, canary->bytes));
+    rig_check_alive(rig, 0);
+    rig_check_alive(rig, 1);
+}
+
+/* ---- item 57 ---- */
+
+static const uint32_t registers[] = {
+    TN_MMIO_MAGIC_VALUE,      TN_MMIO_DEVICE_FEATURES_SEL,
+    TN_MMIO_DRIVER_FEATURES,  TN_MMIO_DRIVER_FEATURES_SEL,
+    TN_MMIO_QUEUE_SEL,        TN_MMIO_QUEUE_SEL,
+    TN_MMIO_QUEUE_SIZE_MAX,   TN_MMIO_QUEUE_SIZE,
+    TN_MMIO_QUEUE_SIZE,       TN_MMIO_QUEUE_READY,
+    TN_MMIO_QUEUE_READY,      TN_MMIO_QUEUE_NOTIFY,
+    TN_MMIO_INTERRUPT_STATUS, TN_MMIO_INTERRUPT_ACK,
+    TN_MMIO_STATUS,           TN_MMIO_STATUS,
+    TN_MMIO_QUEUE_DESC_LOW,   TN_MMIO_QUEUE_DESC_HIGH,
+    TN_MMIO_QUEUE_DRIVER_LOW, TN_MMIO_QUEUE_DRIVER_HIGH,
+    TN_MMIO_QUEUE_DEVICE_LOW, TN_MMIO_QUEUE_DEVICE_HIGH,
+    TN_MMIO_SHM_SEL,          TN_MMIO_SHM_LEN_LOW,
+    TN_MMIO_QUEUE_RESET,      TN_MMIO_CONFIG_GENERATION,
+    TN_MMIO_CONFIG,           TN_MMIO_CONFIG + 32,
+    TN_MMIO_CONFIG + 0x44,    0xfffffffc,
+};
+
+static uint32_t some_value(struct rig *rig, uint32_t offset, uint32_t *random)
+{
+    static const uint32_t values[] = { 0, 1, 2, 3, 8, 64, 0x1000, 0x2000, 0x100000, 0xffffffff };
+    static const uint32_t steps[] = { 1, 3, 11, 15, 0, 128, 64 };
+    uint32_t a = next_random(random);
+
+    if (offset == TN_MMIO_STATUS && a % 8) {
+        /* The next step of the way, as a rule: else nothing would ever run. */
+        uint32_t now = tnd_mmio_get(rig->driver, TN_MMIO_STATUS);
+        for (unsigned i = 0; i + 1 < 4; i++) {
+            if (now == steps[i]) {
+                return steps[i + 1];
+            }
+        }
+        return now == 0 ? steps[0] : a % 16 ? 15 : 0;
+    }
+    if (offset == TN_MMIO_DRIVER_FEATURES && a % 4) {
+        return tnd_mmio_get(rig->driver, TN_MMIO_DEVICE_FEATURES);
+    }
+    return a % 16 ? values[(a >> 8) % 10] : next_random(random);
+}
+
+static void one_access(struct rig *rig, uint32_t *random)
+{
+    uint32_t a = next_random(random);
+    uint64_t offset = registers[a % (sizeof(registers) / sizeof(registers[0]))];
+    unsigned bytes = a % 61 ? 4 : 1u << (a % 4);
+    uint64_t value = some_value(rig, (uint32_t)offset, random);
+
+    offset += a % 67 ? 0 : a % 7;
+    uint64_t begin = tnd_now_ms();
+    if (a % 3) {
+        tnd_mmio_set_raw(rig->driver, offset, &value, bytes);
+    } else {
+        tnd_mmio_get_raw(rig->driver, offset, &value, bytes);
+    }
+    assert_true(tnd_now_ms() - begin < STEP_MS);
+}
+
+static void item57_registers_in_any_order(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_MEMORY,
+                                   .blk = { .queues = 2 },
+                                   .no_start = true };
+    struct rig *rig = rig_new(state, &options);
+
+    for (unsigned seed = 1; seed <= 6; seed++) {
+        uint32_t random = seed * 77777;
+        for (unsigned i = 0; i < REGISTER_STEPS; i++) {
+            /* An honest beginning now and then, or nothing would ever run. */
+            if (i % 160 == 0) {
+                assert_int_equal(tnd_negotiate(rig->driver, NULL), 0);
+            } else if (i % 20 == 0) {
+                tnd_mmio_queue_registers(rig->driver, i / 20 % 2, 8, 0x1000, 0x2000, 0x3000);
+                tnd_mmio_set(rig->driver, TN_MMIO_QUEUE_READY, 1);
+            }
+            one_access(rig, &random);
+            if (i % 16 == 0) {
+                tnd_settle(rig->driver, 0);
+            }
+        }
+    }
+    assert_true(rig_event(&rig->started) > 0); /* queues did run now and then */
+    for (unsigned i = 0; i < rig->ram->count; i++) {
+        tnd_ram_fill(rig->ram, rig->ram->regions[i].gpa, 0, rig->ram->regions[i].bytes);
+    }
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    rig_check_alive(rig, 0);
+}
+
+static const struct rig_case cases[] = {
+    RIG_TEST(item59_descriptors_change_while_they_are_read),
+    RIG_TEST_ON(item57_registers_in_any_order, RIG_MMIO),
+};
+
+int main(int argc, char **argv)
+{
+    return rig_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
