@@ -164,9 +164,14 @@ static void a_flush_that_fails_says_so(void **state)
 
 /* ---- cache modes ---- */
 
+static struct fake_op last_op(struct rig *rig)
+{
+    return fake_op(rig->fake, fake_submitted(rig->fake) - 1);
+}
+
 static uint8_t last_flags(struct rig *rig)
 {
-    return fake_op(rig->fake, fake_submitted(rig->fake) - 1).flags & TENON_IO_FUA;
+    return last_op(rig).flags & TENON_IO_FUA;
 }
 
 static uint8_t writeback(struct rig *rig)
@@ -186,8 +191,13 @@ static void expect_through(struct rig *rig, bool through)
     if (tnd_has(rig->driver, TN_BLK_F_DISCARD)) { /* BLK-61 */
         assert_int_equal(tnd_blk_discard(rig->driver, 0, &range, 1), TN_BLK_S_OK);
         assert_int_equal(last_flags(rig), expected);
-        assert_int_equal(tnd_blk_write_zeroes(rig->driver, 0, &range, 1), TN_BLK_S_OK);
-        assert_int_equal(last_flags(rig), expected);
+        assert_int_equal(last_op(rig).op, TENON_IO_DISCARD);
+        for (range.flags = 0; range.flags < 2; range.flags++) { /* BLK-54, BLK-55 */
+            assert_int_equal(tnd_blk_write_zeroes(rig->driver, 0, &range, 1), TN_BLK_S_OK);
+            assert_int_equal(last_flags(rig), expected);
+            assert_int_equal(last_op(rig).op, TENON_IO_ZEROES);
+            assert_int_equal(last_op(rig).flags & TENON_IO_UNMAP, range.flags ? TENON_IO_UNMAP : 0);
+        }
     }
 }
 

@@ -55,6 +55,12 @@ static void image_is(struct rig *rig, uint8_t *copy)
     free(copy);
 }
 
+/* What was refused was refused by the checks, before the disk was asked. */
+static void disk_was_not_asked(struct rig *rig)
+{
+    assert_int_equal(rig_stat(rig, "disk_errors", 0), 0);
+}
+
 static void restart(struct rig *rig)
 {
     assert_int_equal(tnd_reset(rig->driver), 0);
@@ -293,6 +299,7 @@ static void item22_short_headers_BLK_36(void **state)
     rig_check_alive(rig, 0);
     memcpy(copy + 6 * 512, rig->image + 6 * 512, 1024);
     image_is(rig, copy);
+    disk_was_not_asked(rig);
 }
 
 /*
@@ -432,6 +439,7 @@ static void item24_lengths_BLK_32_34(void **state)
             assert_memory_equal(in, data, lengths[i]);
         }
     }
+    disk_was_not_asked(rig);
 }
 
 /* SIZE_MAX is advice: one segment of 6 MiB over two neighbouring regions is served all the same. */
@@ -480,6 +488,7 @@ static void item24_wrong_direction_BLK_35(void **state)
         }
     }
     image_is(rig, copy);
+    disk_was_not_asked(rig);
 }
 
 static void item24_a_piece_outside_memory(void **state)
@@ -507,6 +516,7 @@ static void item24_a_piece_outside_memory(void **state)
     }
     image_is(rig, copy);
     rig_check_alive(rig, 0);
+    disk_was_not_asked(rig);
 }
 
 /* A read into the ring itself: the driver's own loss, and nobody else's. */
@@ -575,6 +585,7 @@ static void item25_the_end_of_the_disk_BLK_33(void **state)
             assert_memory_equal(in, out, cases[i].bytes);
         }
     }
+    disk_was_not_asked(rig);
     fstat(rig->image_fd, &st);
     assert_int_equal(st.st_size, rig->image_bytes); /* the file has not grown (A3, B2) */
 }
@@ -604,6 +615,7 @@ static void item26_unknown_types_BLK_27(void **state)
         }
     }
     image_is(rig, copy);
+    disk_was_not_asked(rig);
 }
 
 static void item26_commands_that_were_not_negotiated_BLK_27(void **state)
@@ -889,6 +901,7 @@ static void item30_refused_ranges_BLK_50_51_52_57(void **state)
     assert_int_equal(tn_from_le32(segs), 8);
     refused_ranges(rig, TN_BLK_T_DISCARD);
     refused_ranges(rig, TN_BLK_T_WRITE_ZEROES);
+    disk_was_not_asked(rig);
 }
 
 static void item30_ranges_cut_at_every_byte_BLK_49(void **state)
@@ -977,6 +990,7 @@ static void item31_id_outside_memory(void **state)
     assert_int_equal(send_chain(rig, segs, 3, &used), 0);
     assert_int_equal(byte_at(rig, status), TN_BLK_S_IOERR);
     assert_int_equal(used, 1);
+    disk_was_not_asked(rig);
 }
 
 /* ---- config space and features ---- */
