@@ -2,7 +2,7 @@
  * kill9.c: the daemon dies at random moments under a guest with many requests in flight, and the
  * next one takes over with the record of what was in flight (VU-73..77).
  *
- *   kill9 TENON [ROUNDS [SEED]]        TAP; the seed of a run is printed, and gives the same traffic
+ *   kill9 TENON [ROUNDS [SEED]]     TAP; the seed of a run is printed, and gives the same traffic
  *
  * Both engines; once by SIGKILL, once by SIGTERM (then all that the daemon had taken is answered
  * before it ends). Each request is answered exactly once, and nothing answered is lost.

@@ -1,7 +1,7 @@
 /*
  * victim.c: the daemon as a process of its own, and its death at a moment that nobody chose.
  *
- *   start ──> connect ──> (traffic) ──> SIGKILL or SIGTERM, from a thread that slept ──> wait
+ *   start ──> connect ──> (traffic) ──> a signal, from a thread that slept ──> wait
  */
 #include <errno.h>
 #include <fcntl.h>
