@@ -101,9 +101,12 @@ int tenon_bus_negotiate(struct tenon_device *device, const uint64_t features[2])
                         device->name);
     }
     pthread_mutex_lock(&device->lock);
-    __atomic_store_n(&device->features[0], features[0], __ATOMIC_RELAXED);
-    __atomic_store_n(&device->features[1], features[1], __ATOMIC_RELAXED);
-    device->type->negotiated(device);
+    /* The same again is no new beginning: what the driver has set in config stays (VU-12). */
+    if (features[0] != device->features[0] || features[1] != device->features[1]) {
+        __atomic_store_n(&device->features[0], features[0], __ATOMIC_RELAXED);
+        __atomic_store_n(&device->features[1], features[1], __ATOMIC_RELAXED);
+        device->type->negotiated(device);
+    }
     pthread_mutex_unlock(&device->lock);
     return 0;
 }

@@ -139,6 +139,19 @@ static void config_wce_switches_live(void **state)
     assert_false(write_was_fua(rig));
 }
 
+/* A front-end that says the same features again does not undo what the driver chose (VU-12). */
+static void the_same_features_again_keep_the_cache_mode(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+
+    set_writeback(rig, 0);
+    assert_true(write_was_fua(rig));
+    assert_int_equal(tenon_bus_negotiate(rig->device, rig->driver->features), 0);
+    assert_int_equal(writeback(rig), 0);
+    assert_true(write_was_fua(rig));
+}
+
 /* A driver that can neither flush nor choose has to have each write stable (BLK-19). */
 static void without_flush_every_write_is_stable(void **state)
 {
@@ -159,6 +172,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(resize_is_told_and_served),
     RIG_TEST(resize_under_load),
     RIG_TEST(config_wce_switches_live),
+    RIG_TEST(the_same_features_again_keep_the_cache_mode),
     RIG_TEST(without_flush_every_write_is_stable),
 };
 
