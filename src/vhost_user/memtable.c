@@ -2,7 +2,7 @@
  * memtable.c: the regions that the front-end shares: mapped as guest memory, and remembered by the
  * front-end's own addresses, in which it names its rings (VU-25).
  *
- *   SET_MEM_TABLE ──> what stays? what goes? what comes? ──> (hold rings) ─> remove ─> add ─> (restart)
+ *   SET_MEM_TABLE ──> what stays, goes, comes? ──> (hold rings) ─> remove ─> add ─> (restart)
  *
  * Regions that the new table has, too, are left alone, so a ring on them sees no hole. When regions
  * both go and come while rings run, the rings are stopped for that moment: a request must not find

@@ -2,7 +2,7 @@
  * notice.c: the back-end's own channel: it carries one message, "the configuration has changed"
  * (VU-57).
  *
- *   device ──config_irq, any thread──> post ──> here ──> channel (a socket; User-mode Linux sends a pipe)
+ *   device ──config_irq, any thread──> post ──> here ──> channel (a socket, or UML's pipe)
  *
  * No answer is asked for, so nothing here waits for the front-end (VU-91). While no ring runs the
  * front-end hears nothing (VU-51): the notice is owed, and goes when a ring starts.

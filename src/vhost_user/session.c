@@ -1,7 +1,7 @@
 /*
  * session.c: the life of a connection, and of the server around it.
  *
- *   IDLE ──accept──> OPEN ──hang-up, error, close──> ENDING: stop rings ─> quiet ─> release ──> IDLE
+ *   IDLE ──accept──> OPEN ──hang-up, error, close──> ENDING: stop rings, quiet, release ──> IDLE
  *                     │ ^
  *   message ──handle──┘ └── then(): what the message waited for has called back
  *
