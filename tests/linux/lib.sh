@@ -29,26 +29,39 @@ gs_die() {
     exit 1
 }
 
+# A process of this number lives and this shell started it: numbers are used again, and a stranger
+# may have it by now.
+gs_lives() { # pid
+    local line
+    while read -r line; do
+        [ "$line" != "PPid:	$$" ] || return 0
+    done 2>/dev/null <"/proc/$1/status"
+    return 1
+}
+
 # Ends one process: politely, then not.
 gs_end() { # pid [signal]
     local pid=$1 i
+    gs_lives "$pid" || return 0
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
     for ((i = 0; i < 50; i++)); do
-        kill -0 "$pid" 2>/dev/null || break
+        gs_lives "$pid" || return 0
         sleep 0.1
     done
     kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
 }
 
-gs_cleanup() {
+gs_end_all() {
     local pid
     for pid in "${gs_pids[@]}"; do
-        if kill -0 "$pid" 2>/dev/null; then
-            gs_end "$pid"
-        fi
+        gs_end "$pid"
     done
     gs_pids=()
+}
+
+gs_cleanup() {
+    gs_end_all
     [ -z "$GS_WORK" ] || rm -rf "$GS_WORK"
 }
 
@@ -89,16 +102,17 @@ gs_daemon_again() {
 # Ends the daemon. After TERM it must go within some seconds, and with a good status.
 gs_daemon_end() { # [signal]
     local i status=0
-    kill "-${1:-TERM}" "$GS_DAEMON" 2>/dev/null || return 1
+    gs_lives "$GS_DAEMON" || { echo "# the daemon is gone"; return 1; }
+    kill "-${1:-TERM}" "$GS_DAEMON"
     if [ "${1:-TERM}" = KILL ]; then
         wait "$GS_DAEMON" 2>/dev/null || true
         return 0
     fi
     for ((i = 0; i < 100; i++)); do
-        kill -0 "$GS_DAEMON" 2>/dev/null || break
+        gs_lives "$GS_DAEMON" || break
         sleep 0.05
     done
-    if kill -0 "$GS_DAEMON" 2>/dev/null; then
+    if gs_lives "$GS_DAEMON"; then
         echo "# the daemon is still there 5 seconds after TERM"
         gs_end "$GS_DAEMON" KILL
         return 1
@@ -205,7 +219,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     gs_pids+=("$GS_GUEST_PID")
 }
 
-gs_guest_lives() { kill -0 "$GS_GUEST_PID" 2>/dev/null; }
+gs_guest_lives() { gs_lives "$GS_GUEST_PID"; }
 
 # Waits for a line on the console; fails when the guest failed or ended before.
 gs_guest_wait() { # seconds pattern
@@ -258,7 +272,7 @@ gs_guest_end() { # seconds
 
 # Runs a function as one test, and says so in TAP. Whatever it started is ended afterwards.
 gs_case() { # description function arguments...
-    local what=$1 start=$SECONDS pid
+    local what=$1 start=$SECONDS
     shift
     gs_test=$((gs_test + 1))
     if [ -n "${GS_ONLY:-}" ] && ! [[ $what =~ $GS_ONLY ]]; then
@@ -273,12 +287,7 @@ gs_case() { # description function arguments...
         tail -n 5 "$GS_LOGS/daemon.log" 2>/dev/null | sed 's/^/# daemon: /'
     fi
     echo "# took $((SECONDS - start)) s"
-    for pid in "${gs_pids[@]}"; do
-        if kill -0 "$pid" 2>/dev/null; then
-            gs_end "$pid"
-        fi
-    done
-    gs_pids=()
+    gs_end_all
     rm -f "$GS_WORK"/*.sock "$GS_WORK"/*.img
 }
 
