@@ -163,6 +163,8 @@ static void test_vu39_stop_is_not_reset(void **state)
     assert_false(rig.device.queues[0].running);
     assert_int_equal(rig.server->rings[0].kick, -1);
     assert_true(rig.server->rings[0].enabled);
+    assert_int_equal(rig_state(&rig, TN_VU_SET_VRING_ENABLE, 0, 1), 0);
+    assert_false(rig.device.queues[0].running); /* stopped is stopped: VU-48 */
     assert_int_equal(rig_give_fd(&rig, TN_VU_SET_VRING_KICK, 0, bell()), 0);
     assert_true(rig.device.queues[0].running);
     assert_int_equal(rig.device.queues[0].ring.next_avail, 7);
@@ -183,8 +185,6 @@ static void test_vu39_never_started(void **state)
     assert_int_equal(rig.device.queues[3].stops, 0);
     rig_close(&rig);
 }
-
-/* ---- sizes, places, positions ---- */
 
 /* The host cannot start it: the front-end hears so, or loses the connection if it cannot hear. */
 static void test_a_start_that_fails(void **state)
@@ -245,6 +245,7 @@ static void test_vu44_new_call_is_seen_at_once(void **state)
     (void)state;
     rig_ready(&rig);
     rig_start(&rig, 0);
+    tn_vring_set_call(&rig.server->rings[0], dup(call)); /* never used: closed all the same */
     tn_vring_set_call(&rig.server->rings[0], dup(call));
     rig.device.ops.queue_irq(rig.device.bus, 0);
     assert_int_equal(rings_of(call), 1);
