@@ -116,6 +116,7 @@ void blk_submit(struct blk_request *request)
         tn_list_append(&lane->full, &request->link);
         tenon_timer_set(lane->retry, tenon_now() + BLK_RETRY_NS);
     } else if (error < 0) {
+        request->in_disk = false; /* a reset that comes first must not ask the disk to cancel it */
         tenon_io_done(&request->io,
                       error); /* refused: ends as if the disk had taken and failed it */
     }
