@@ -80,6 +80,7 @@ gs_copy_program() { # program tree
 # The initramfs of one kind of guest: mmio, pci or uml.
 gs_initrd_base() { # kind
     local tree=$GS_WORK/tree module modules=() program
+    [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
     rm -rf "$tree"
     mkdir -p "$tree"/{bin,modules,guest,tools}
     gs_package busybox-static

@@ -77,7 +77,6 @@ gs_init() { # name
     trap gs_cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
 }
 
 # ---- the daemon -------------------------------------------------------------------------------
