@@ -34,7 +34,7 @@ gs_die() {
 gs_lives() { # pid
     local line
     while read -r line; do
-        [ "$line" != "PPid:	$$" ] || return 0
+        [ "$line" != PPid:$'\t'$$ ] || return 0
     done 2>/dev/null <"/proc/$1/status"
     return 1
 }
