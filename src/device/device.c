@@ -201,7 +201,10 @@ int tenon_device_reset(struct tenon_device *device, unsigned timeout_ms)
     }
     pthread_mutex_unlock(&device->bus_lock);
     tenon_bus_quiet(device, NULL, NULL);
-    return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
+    pthread_mutex_lock(&device->lock);
+    uint32_t reset = device->resets; /* ours, or a later one, which is as good */
+    pthread_mutex_unlock(&device->lock);
+    return tn_device_wait_reset(device, reset, timeout_ms);
 }
 
 void tenon_device_free(struct tenon_device *device)
@@ -214,7 +217,7 @@ void tenon_device_free(struct tenon_device *device)
      * this one has.
      */
     tenon_bus_quiet(device, NULL, NULL);
-    while (tn_device_wait(device, tn_device_is_quiet, FREE_POLL_MS) < 0) {
+    while (tn_device_wait_quiet(device, FREE_POLL_MS) < 0) {
         continue;
     }
     tenon_bus_detach(device);

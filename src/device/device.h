@@ -108,8 +108,9 @@ struct tenon_device {
     unsigned active;   /* queues that are not OFF, or whose start was accepted */
     unsigned touching; /* queues that may touch guest memory: not OFF and not HELD */
     bool paused;
-    bool running;    /* a queue has run since all were OFF: the embedder was told */
-    uint32_t resets; /* a start that was asked for before a reset does not happen after it */
+    bool running;          /* a queue has run since all were OFF: the embedder was told */
+    uint32_t resets;       /* a start that was asked for before a reset does not happen after it */
+    uint32_t ended_resets; /* the last reset that is over; another may have begun since */
     unsigned
         quieting; /* queues that have not yet heard of the quiet under way, and one for the asker */
     struct tn_quiet_waiter quiet_waiters[TN_QUIET_WAITERS];
@@ -283,11 +284,12 @@ void tn_life_leave_quiet(
     struct tenon_device *device); /* one of those that `quieting` counts is done */
 
 /*
- * wait.c: for the synchronous calls. Waits until ready(device), asked under the lock, or the time
- * is over.
+ * wait.c: for the synchronous calls. Waits until it is so, or the time is over: 0 or -ETIMEDOUT. A
+ * reset is over when it was, even if the driver has started the device again since.
  */
-int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon_device *device),
-                   unsigned timeout_ms);
+int tn_device_wait_paused(struct tenon_device *device, unsigned timeout_ms);
+int tn_device_wait_quiet(struct tenon_device *device, unsigned timeout_ms);
+int tn_device_wait_reset(struct tenon_device *device, uint32_t reset, unsigned timeout_ms);
 bool tn_device_is_quiet(const struct tenon_device *device);  /* under lock */
 bool tn_device_is_paused(const struct tenon_device *device); /* under lock */
 

@@ -68,6 +68,7 @@ void tn_life_leave_quiet(struct tenon_device *device)
 
     pthread_mutex_lock(&device->lock);
     if (device->quieting == 1) {
+        device->ended_resets = device->resets;
         __atomic_store_n(&device->features[0], 0, __ATOMIC_RELAXED);
         __atomic_store_n(&device->features[1], 0, __ATOMIC_RELAXED);
         device->type->negotiated(device);
@@ -346,7 +347,7 @@ int tenon_device_pause(struct tenon_device *device, unsigned timeout_ms)
 {
     int error = tenon_device_pause_begin(device, NULL, NULL);
 
-    return error < 0 ? error : tn_device_wait(device, tn_device_is_paused, timeout_ms);
+    return error < 0 ? error : tn_device_wait_paused(device, timeout_ms);
 }
 
 int tenon_device_resume(struct tenon_device *device)

@@ -22,6 +22,23 @@ bool tn_device_is_paused(const struct tenon_device *device)
     return device->paused && device->touching == 0;
 }
 
+static bool quiet(const struct tenon_device *device, uint32_t reset)
+{
+    (void)reset;
+    return tn_device_is_quiet(device);
+}
+
+static bool paused(const struct tenon_device *device, uint32_t reset)
+{
+    (void)reset;
+    return tn_device_is_paused(device);
+}
+
+static bool ended(const struct tenon_device *device, uint32_t reset)
+{
+    return tn_device_is_quiet(device) || (int32_t)(device->ended_resets - reset) >= 0;
+}
+
 /* Turns each worker that has no thread once. False when there is none. */
 static bool crank(struct tenon_device *device)
 {
@@ -44,15 +61,16 @@ static struct timespec as_timespec(uint64_t ns)
     return when;
 }
 
-int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon_device *device),
-                   unsigned timeout_ms)
+static int wait_until(struct tenon_device *device,
+                      bool (*ready)(const struct tenon_device *device, uint32_t reset),
+                      uint32_t reset, unsigned timeout_ms)
 {
     uint64_t deadline = tenon_now() + (uint64_t)timeout_ms * 1000000u;
     struct timespec until = as_timespec(deadline);
     int result = 0;
 
     pthread_mutex_lock(&device->lock);
-    while (!ready(device)) {
+    while (!ready(device, reset)) {
         if (tenon_now() >= deadline) {
             result = tn_error(-ETIMEDOUT,
                               "%s: operations of the disk are still under way after %u ms; "
@@ -63,7 +81,7 @@ int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon
         pthread_mutex_unlock(&device->lock);
         bool cranked = crank(device);
         pthread_mutex_lock(&device->lock);
-        if (!cranked && !ready(device)) {
+        if (!cranked && !ready(device, reset)) {
             pthread_cond_timedwait(&device->changed, &device->lock, &until);
         }
     }
@@ -71,9 +89,24 @@ int tn_device_wait(struct tenon_device *device, bool (*ready)(const struct tenon
     return result;
 }
 
+int tn_device_wait_paused(struct tenon_device *device, unsigned timeout_ms)
+{
+    return wait_until(device, paused, 0, timeout_ms);
+}
+
+int tn_device_wait_quiet(struct tenon_device *device, unsigned timeout_ms)
+{
+    return wait_until(device, quiet, 0, timeout_ms);
+}
+
+int tn_device_wait_reset(struct tenon_device *device, uint32_t reset, unsigned timeout_ms)
+{
+    return wait_until(device, ended, reset, timeout_ms);
+}
+
 int tenon_bus_wait_quiet(struct tenon_device *device, unsigned timeout_ms)
 {
-    return tn_device_wait(device, tn_device_is_quiet, timeout_ms);
+    return tn_device_wait_quiet(device, timeout_ms);
 }
 
 bool tenon_bus_is_quiet(const struct tenon_device *device)
@@ -81,7 +114,7 @@ bool tenon_bus_is_quiet(const struct tenon_device *device)
     struct tenon_device *locked = (struct tenon_device *)(uintptr_t)device;
 
     pthread_mutex_lock(&locked->lock);
-    bool quiet = tn_device_is_quiet(device);
+    bool is_quiet = tn_device_is_quiet(device);
     pthread_mutex_unlock(&locked->lock);
-    return quiet;
+    return is_quiet;
 }
