@@ -157,8 +157,6 @@ void tn_device_config_changed(struct tenon_device *device)
 
 void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), void *opaque)
 {
-    unsigned asked = 0;
-
     pthread_mutex_lock(&device->lock);
     for (unsigned i = 0; i < TN_QUIET_WAITERS && done; i++) {
         if (!device->quiet_waiters[i].done) {
@@ -169,27 +167,21 @@ void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), vo
     }
     bool under_way = device->quieting != 0;
     if (!under_way) {
-        for (unsigned i = 0; i < device->queue_count; i++) {
-            asked += device->queues[i] && device->queues[i]->worker;
-        }
-        device->quieting = asked + 1;
+        device->quieting = 1; /* ours, given back below */
         device->resets++;
     }
-    pthread_mutex_unlock(&device->lock);
-    if (under_way) {
-        return; /* whoever asks meanwhile is told together with the first */
-    }
-    /*
-     * No queue gets a worker while quieting is not 0 (tenon_bus_queue_start), so these are the ones
-     * that were counted.
-     */
-    for (unsigned i = 0; i < device->queue_count; i++) {
-        struct tenon_worker *worker = tenon_bus_queue_worker(device, i);
-        if (worker) {
-            tenon_worker_post(worker, &tn_queue_at(device, i)->quiet_post);
+    /* Posted with the lock held, so that no detach frees a worker between our look and the post. */
+    for (unsigned i = 0; i < device->queue_count && !under_way; i++) {
+        struct tn_queue *queue = device->queues[i];
+        if (queue && queue->worker) {
+            device->quieting++;
+            tenon_worker_post(queue->worker, &queue->quiet_post);
         }
     }
-    tn_life_leave_quiet(device);
+    pthread_mutex_unlock(&device->lock);
+    if (!under_way) { /* else whoever asks meanwhile is told together with the first */
+        tn_life_leave_quiet(device);
+    }
 }
 
 int tenon_device_reset(struct tenon_device *device, unsigned timeout_ms)

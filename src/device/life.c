@@ -88,24 +88,35 @@ void tn_life_leave_quiet(struct tenon_device *device)
     }
 }
 
+/* With the lock held: a queue is OFF, or will not start. Whether the device has stopped by that. */
+static bool one_less(struct tenon_device *device)
+{
+    bool last = --device->active == 0 && device->running;
+
+    device->running &= !last;
+    return last;
+}
+
+static void tell_event(struct tenon_device *device, enum tenon_event event, const char *detail)
+{
+    if (device->event) {
+        device->event(device->event_opaque, device, event, detail);
+    }
+}
+
 static void set_state(struct tn_queue *queue, enum tn_queue_state state)
 {
     struct tenon_device *device = queue->device;
-    bool last = false;
 
     pthread_mutex_lock(&device->lock);
     device->touching += touches_memory(state);
     device->touching -= touches_memory(queue->state);
     queue->state = state;
-    if (state == TN_QUEUE_OFF) {
-        device->active--;
-        last = device->active == 0 && device->running;
-        device->running &= !last;
-    }
+    bool last = state == TN_QUEUE_OFF && one_less(device);
     pthread_cond_broadcast(&device->changed);
     pthread_mutex_unlock(&device->lock);
-    if (last && device->event) {
-        device->event(device->event_opaque, device, TENON_EVENT_STOPPED, "no queue runs");
+    if (last) {
+        tell_event(device, TENON_EVENT_STOPPED, "no queue runs");
     }
 }
 
@@ -189,9 +200,12 @@ static void refuse_start(struct tn_start *start)
     free(start);
     pthread_mutex_lock(&device->lock);
     queue->start_pending = false;
-    device->active--;
+    bool last = one_less(device);
     pthread_cond_broadcast(&device->changed);
     pthread_mutex_unlock(&device->lock);
+    if (last) {
+        tell_event(device, TENON_EVENT_STOPPED, "no queue runs");
+    }
 }
 
 static const char *why_not_begun(int error)
@@ -244,8 +258,8 @@ void tn_life_start(struct tenon_post *post)
     if (queue->irq_on_start) {
         device->bus_ops.queue_irq(device->bus, queue->index);
     }
-    if (first && device->event) {
-        device->event(device->event_opaque, device, TENON_EVENT_STARTED, "a queue runs");
+    if (first) {
+        tell_event(device, TENON_EVENT_STARTED, "a queue runs");
     }
     tn_queue_look(queue);
 }
@@ -313,6 +327,20 @@ void tn_life_quiet_heard(struct tn_queue *queue)
     tn_life_event(queue, TN_EVENT_STOP);
 }
 
+/*
+ * With the lock held, so that no detach frees a worker between our look at it and the post. A queue
+ * that has none yet finds out when it starts.
+ */
+static void tell_queues(struct tenon_device *device)
+{
+    for (unsigned i = 0; i < device->queue_count; i++) {
+        struct tn_queue *queue = device->queues[i];
+        if (queue && queue->worker) {
+            tenon_worker_post(queue->worker, &queue->life_post);
+        }
+    }
+}
+
 int tenon_device_pause_begin(struct tenon_device *device, void (*done)(void *opaque), void *opaque)
 {
     struct pause_waiter *waiter = NULL;
@@ -330,15 +358,8 @@ int tenon_device_pause_begin(struct tenon_device *device, void (*done)(void *opa
     if (waiter) {
         tn_list_append(&device->pause_waiters, &waiter->link);
     }
+    tell_queues(device);
     pthread_mutex_unlock(&device->lock);
-    for (unsigned i = 0; i < device->queue_count; i++) {
-        struct tn_queue *queue = tn_queue_at(device, i);
-        struct tenon_worker *worker =
-            queue ? __atomic_load_n(&queue->worker, __ATOMIC_ACQUIRE) : NULL;
-        if (worker) {
-            tenon_worker_post(worker, &queue->life_post);
-        }
-    }
     tell_paused(device);
     return 0;
 }
@@ -359,18 +380,11 @@ int tenon_device_resume(struct tenon_device *device)
     pthread_mutex_lock(&device->lock);
     device->paused = false;
     tn_list_splice(&dropped, &device->pause_waiters);
+    tell_queues(device);
     pthread_mutex_unlock(&device->lock);
     while ((link = tn_list_take_first(&dropped)) !=
            NULL) { /* the pause they waited for will not come */
         free(TN_CONTAINER_OF(link, struct pause_waiter, link));
-    }
-    for (unsigned i = 0; i < device->queue_count; i++) {
-        struct tn_queue *queue = tn_queue_at(device, i);
-        struct tenon_worker *worker =
-            queue ? __atomic_load_n(&queue->worker, __ATOMIC_ACQUIRE) : NULL;
-        if (worker) {
-            tenon_worker_post(worker, &queue->life_post);
-        }
     }
     return 0;
 }

@@ -370,6 +370,87 @@ static void item53_behind_registers(void **state)
     tnd_free(driver);
 }
 
+/* ---- what the embedder hears ---- */
+
+struct heard {
+    unsigned started, ended, stops;
+    unsigned wanted; /* starts that are waited for */
+};
+
+static void hear(void *opaque, struct tenon_device *device, enum tenon_event event,
+                 const char *detail)
+{
+    struct heard *heard = opaque;
+
+    (void)device;
+    (void)detail;
+    __atomic_fetch_add(event == TENON_EVENT_STARTED ? &heard->started : &heard->ended, 1,
+                       __ATOMIC_SEQ_CST);
+}
+
+static void count_stop(void *opaque, unsigned queue, uint16_t next_avail)
+{
+    (void)queue;
+    (void)next_avail;
+    __atomic_fetch_add(&((struct heard *)opaque)->stops, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool is_stopped(void *opaque)
+{
+    return __atomic_load_n(&((struct heard *)opaque)->stops, __ATOMIC_SEQ_CST) != 0;
+}
+
+static bool is_started(void *opaque)
+{
+    struct heard *heard = opaque;
+    return __atomic_load_n(&heard->started, __ATOMIC_SEQ_CST) == heard->wanted;
+}
+
+/* The last one that stops may be a queue whose start had to wait for the end of a pause. */
+static void stopped_is_told_whatever_stops_last(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct heard heard = { 0 };
+    struct tenon_blk_opts opts = { .size = sizeof(opts),
+                                   .disk = rig->disk,
+                                   .name = "heard",
+                                   .queues = 2,
+                                   .workers = rig->workers,
+                                   .worker_count = 1,
+                                   .event = hear,
+                                   .opaque = &heard };
+    struct tenon_bus_ops ops = { sizeof(ops), no_irq, no_config_irq, no_broken };
+    struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
+    struct tenon_device *device = NULL;
+    uint64_t features[2];
+
+    ring.desc_gpa = tnd_ram_alloc_in(rig->ram, 1, 4096, 4096);
+    ring.driver_gpa = ring.desc_gpa + 1024;
+    ring.device_gpa = ring.desc_gpa + 2048;
+    assert_int_equal(tenon_blk_new(&opts, &device), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    tenon_bus_features(device, features);
+    assert_int_equal(tenon_bus_negotiate(device, features), 0);
+    for (unsigned round = 1; round <= 2; round++) {
+        tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
+        heard.wanted = round;
+        assert_int_equal(tenon_bus_queue_start(device, 0, &ring), 0);
+        assert_true(tnd_until(rig->driver, is_started, &heard));
+        assert_int_equal(tenon_device_pause(device, BOUND_MS), 0);
+        assert_int_equal(tenon_bus_queue_start(device, 1, &ring), 0);
+        for (unsigned queue = 0; queue < 2; queue++) {
+            heard.stops = 0;
+            assert_int_equal(tenon_bus_queue_stop(device, queue, false, count_stop, &heard), 0);
+            assert_true(tnd_until(rig->driver, is_stopped, &heard));
+        }
+        assert_int_equal(tenon_device_resume(device), 0);
+        assert_int_equal(tenon_bus_wait_quiet(device, BOUND_MS), 0);
+        assert_int_equal(__atomic_load_n(&heard.ended, __ATOMIC_SEQ_CST), round);
+    }
+    tenon_bus_detach(device);
+    tenon_device_free(device);
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST(item52_pause_before_start_and_start_while_paused),
     RIG_TEST(item52_reset_while_paused),
@@ -379,6 +460,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(item54_free_with_io_in_flight, RIG_MMIO),
     RIG_TEST_ON(item53_a_worker_that_cannot_start_is_an_error, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
     RIG_TEST_ON(item53_behind_registers, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
+    RIG_TEST_ON(stopped_is_told_whatever_stops_last, RIG_MMIO),
 };
 
 int main(int argc, char **argv)
