@@ -161,6 +161,8 @@ int tenon_bus_queue_start(struct tenon_device *device, unsigned index,
     if (error >= 0) {
         error = need_queue(device, index, true, &queue);
     }
+    /* The lint check does not see that tn_error never returns 0. */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     if (error >= 0 && (queue->state != TN_QUEUE_OFF || queue->start_pending)) {
         error = tn_error(-EBUSY, "%s: queue %u still runs, or what it had in flight has not ended",
                          device->name, index);
@@ -228,6 +230,7 @@ int tenon_bus_queue_kick_fd(struct tenon_device *device, unsigned index)
     }
     pthread_mutex_lock(&device->lock);
     error = need_queue(device, index, false, &queue);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as in tenon_bus_queue_start */
     if (error >= 0 && queue->notifier.read_fd < 0) {
         error = queue->state == TN_QUEUE_OFF && !queue->start_pending
                     ? tn_notifier_open(&queue->notifier, device->loop)

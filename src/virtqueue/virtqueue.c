@@ -42,6 +42,7 @@ int tn_vq_check(const struct tn_vq_config *config, struct tenon_mem *mem)
     int error = check_shape(config, areas);
 
     for (int i = 0; error == 0 && i < 3; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): error is 0, so areas are filled */
         if (!tn_mem_has(mem, areas[i].gpa, areas[i].bytes, areas[i].write)) {
             error = tn_error(-EFAULT,
                              "%s at 0x%llx, %llu bytes: it has to lie in guest memory in one piece",
