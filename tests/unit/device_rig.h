@@ -165,10 +165,9 @@ static inline struct rig *rig_new(void)
     the_rig = rig;
     rig->memory = aligned_alloc(4096, QUEUES * RING_PAGE);
     memset(rig->memory, 0, QUEUES * RING_PAGE);
-    struct tenon_region region = { .size = sizeof(region),
-                                   .gpa = RING_GPA,
-                                   .bytes = QUEUES * RING_PAGE,
-                                   .host = rig->memory };
+    struct tenon_region region = {
+        .size = sizeof(region), .gpa = RING_GPA, .bytes = QUEUES * RING_PAGE, .host = rig->memory
+    };
     assert_int_equal(tenon_mem_new(&rig->mem), 0);
     assert_int_equal(tenon_mem_add(rig->mem, &region), 0);
     assert_int_equal(tenon_worker_new(&opts, &rig->worker), 0);
