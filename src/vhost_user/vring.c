@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,15 +131,26 @@ bool tn_vring_has_news(const struct tn_vring *ring)
     return __atomic_load_n(&ring->broken_post.queued, __ATOMIC_ACQUIRE) != 0;
 }
 
+/*
+ * Other front-ends are served on this worker, too, and this one can make its descriptor blocking
+ * and full again. A full one says all that there is to say.
+ */
+static void ring_err(const struct tn_vring *ring)
+{
+    struct pollfd room = { .fd = ring->err, .events = POLLOUT };
+
+    if (ring->err >= 0 && poll(&room, 1, 0) == 1 && (room.revents & POLLOUT)) {
+        (void)tn_notify_fd(ring->err);
+    }
+}
+
 static void on_broken_post(struct tenon_post *post)
 {
     struct tn_vring *ring = TN_CONTAINER_OF(post, struct tn_vring, broken_post);
     struct tenon_vhost_user *server = ring->server;
 
     ring->broken = true;
-    if (ring->err >= 0) {
-        (void)tn_notify_fd(ring->err);
-    }
+    ring_err(ring);
     if (tn_memtable_poisoned(&server->memory) || tn_inflight_gone(&server->inflight)) {
         tn_vu_end(server, "the front-end cut off memory that it had shared");
     }

@@ -334,6 +334,28 @@ static void test_vu45_err(void **state)
     close(err);
 }
 
+/* VU-52: full, and made blocking again behind our back: other front-ends do not wait for it. */
+static void test_vu52_err_that_blocks(void **state)
+{
+    const uint64_t brim = UINT64_MAX - 1;
+    struct rig rig;
+    int err = bell();
+
+    (void)state;
+    rig_ready(&rig);
+    rig_start(&rig, 0);
+    assert_int_equal(rig_give_fd(&rig, TN_VU_SET_VRING_ERR, 0, dup(err)), 0);
+    assert_int_equal(write(err, &brim, sizeof(brim)), sizeof(brim));
+    assert_int_equal(fcntl(err, F_SETFL, fcntl(err, F_GETFL) & ~O_NONBLOCK), 0);
+    alarm(20); /* if it waits, it waits for ever */
+    rig.device.ops.broken(rig.device.bus, 0, "a test");
+    rig_crank(&rig);
+    alarm(0);
+    assert_true(rig.server->rings[0].broken);
+    rig_close(&rig);
+    close(err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_vu52_pipes),
         cmocka_unit_test(test_call_is_kept_over_disable),
         cmocka_unit_test(test_vu45_err),
+        cmocka_unit_test(test_vu52_err_that_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
