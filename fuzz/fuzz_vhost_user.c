@@ -2,59 +2,24 @@
  * fuzz_vhost_user.c: a front-end that says anything, with any descriptors, to a real session with a
  * block device over a memory disk behind it; and a guest that uses the rings meanwhile.
  *
- *   input ──> messages, good and bad ──socket──> session ──> device ──> disk     one thread, by crank
+ *   input ──> messages, good and bad ──socket──> session ──> device     (one thread)
  *             requests in the rings  ──memfd──────────────────┘
  *
  * Claims: nothing crashes; every reply has the flags of a reply and a length that fits; when the
  * server was closed, every descriptor is closed; no descriptor that came is left over.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "input.h"
-#include "spec/vhost_user.h"
 #include "spec/virtio.h"
 #include "spec/vring.h"
 #include "tenon/blk.h"
-#include "tenon/disk.h"
 #include "tenon/mem.h"
-#include "tenon/vhost_user.h"
-#include "tenon/worker.h"
+#include "vu_front.h"
 
-enum {
-    QUEUES = 2,
-    ENTRIES = 16,
-    RAM = 1 << 17,
-    RING_BYTES = 0x3000, /* of each queue: descriptors, available, used: a page each */
-    BUFFERS = 0x8000,    /* from here on: headers and data */
-    DISK_BYTES = 1 << 16,
-    STEPS_MAX = 300,
-    MESSAGE_MAX = 512
-};
-
-static const uint64_t GPA = 0x10000, USER = 0x7f1200000000;
-
-struct front {
-    struct input in;
-    struct tenon_worker *worker;
-    struct tenon_disk *disk;
-    struct tenon_device *device;
-    struct tenon_vhost_user *server;
-    int listen_fd, socket;
-    int ram_fd, inflight_fd;
-    uint8_t *ram;
-    bool cut; /* the memory file was cut off: do not touch it ourselves */
-    bool closed;
-    struct tn_vu_inflight inflight;
-    uint16_t avail[QUEUES];
-};
+enum { STEPS_MAX = 300 };
 
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
@@ -62,138 +27,6 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
     (void)context;
     if (!tenon_sigbus(info)) {
         abort();
-    }
-}
-
-static unsigned count_fds(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    FUZZ_CHECK(directory);
-    while (readdir(directory)) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-static void crank(struct front *front)
-{
-    for (int i = 0; i < 200; i++) {
-        int handled = tenon_worker_run(front->worker, 0);
-        FUZZ_CHECK(handled >= 0);
-        if (handled == 0) {
-            return;
-        }
-    } /* a ring without kicks is polled for ever: enough of it */
-}
-
-/* ---- the socket ---- */
-
-static void dial(struct front *front)
-{
-    struct sockaddr_storage name;
-    socklen_t length = sizeof(name);
-
-    front->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FUZZ_CHECK(getsockname(front->listen_fd, (struct sockaddr *)&name, &length) == 0);
-    FUZZ_CHECK(connect(front->socket, (struct sockaddr *)&name, length) == 0);
-    crank(front);
-}
-
-static void redial(struct front *front)
-{
-    close(front->socket);
-    crank(front);
-    dial(front);
-}
-
-/* Everything that the server has sent. It may have hung up: then the next connection is made. */
-static void listen_to(struct front *front)
-{
-    char control[CMSG_SPACE(sizeof(int))];
-    struct {
-        struct tn_vu_header header;
-        uint8_t payload[MESSAGE_MAX];
-    } reply;
-
-    for (;;) {
-        struct iovec iov = { &reply.header, sizeof(reply.header) };
-        struct msghdr msg = { .msg_iov = &iov,
-                              .msg_iovlen = 1,
-                              .msg_control = control,
-                              .msg_controllen = sizeof(control) };
-        ssize_t n = recvmsg(front->socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n < 0 && errno == EAGAIN) {
-            return;
-        }
-        if (n <= 0) {
-            redial(front);
-            return;
-        }
-        FUZZ_CHECK(n == sizeof(reply.header));
-        FUZZ_CHECK(reply.header.flags == 5);
-        FUZZ_CHECK(reply.header.size <= 12 + TN_VU_CONFIG_MAX);
-        n = reply.header.size;
-        FUZZ_CHECK(n == 0 || recv(front->socket, reply.payload, (size_t)n, MSG_DONTWAIT) == n);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        if (c) {
-            FUZZ_CHECK(reply.header.request == TN_VU_GET_INFLIGHT_FD);
-            if (front->inflight_fd >= 0) {
-                close(front->inflight_fd);
-            }
-            memcpy(&front->inflight_fd, CMSG_DATA(c), sizeof(int));
-            memcpy(&front->inflight, reply.payload, sizeof(front->inflight));
-        }
-    }
-}
-
-static void send_bytes(struct front *front, const void *bytes, size_t count, const int *fds,
-                       unsigned fd_count)
-{
-    char control[CMSG_SPACE(16 * sizeof(int))] = { 0 };
-    struct iovec iov = { (void *)(uintptr_t)bytes, count };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-    if (fd_count != 0) {
-        msg.msg_control = control;
-        msg.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
-    }
-    (void)sendmsg(front->socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* ---- descriptors of all kinds ---- */
-
-static int new_fd(struct front *front, uint8_t kind)
-{
-    int ends[2];
-
-    switch (kind % 8) {
-    case 0:
-        return dup(front->ram_fd);
-    case 1:
-        return eventfd(0, EFD_CLOEXEC);
-    case 2:
-    case 3:
-        FUZZ_CHECK(pipe2(ends, O_CLOEXEC) == 0);
-        close(ends[kind % 8 - 2]);
-        return ends[3 - kind % 8];
-    case 4:
-        FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-        close(ends[0]);
-        return ends[1];
-    case 5:
-        return front->inflight_fd >= 0 ? dup(front->inflight_fd) : eventfd(1, EFD_CLOEXEC);
-    case 6:
-        return open("/dev/null", O_RDWR | O_CLOEXEC);
-    default:
-        return memfd_create("fuzz", MFD_CLOEXEC);
     }
 }
 
@@ -221,7 +54,7 @@ static void say(struct front *front, uint32_t request, const void *payload, uint
         fd_count = input_u8(in) % 10;
     }
     for (unsigned i = 0; i < fd_count; i++) {
-        fds[i] = new_fd(front, kind);
+        fds[i] = front_new_fd(front, kind);
         FUZZ_CHECK(fds[i] >= 0);
     }
     memcpy(message, &header, sizeof(header));
@@ -229,10 +62,10 @@ static void say(struct front *front, uint32_t request, const void *payload, uint
         memcpy(message + sizeof(header), payload, bytes);
     }
     size_t first = (twist & 0xc0) == 0xc0 ? 1 + input_u8(in) % count : count;
-    send_bytes(front, message, first, fds, fd_count);
+    front_send(front, message, first, fds, fd_count);
     if (first < count) {
-        crank(front);
-        send_bytes(front, message + first, count - first, NULL, 0);
+        front_crank(front);
+        front_send(front, message + first, count - first, NULL, 0);
     }
     for (unsigned i = 0; i < fd_count; i++) {
         close(fds[i]);
@@ -441,6 +274,7 @@ static void cut_off(struct front *front)
 
 /* ---- a run ---- */
 
+/* Long because: it is a table, one line for each thing that may happen. */
 static void step(struct front *front)
 {
     switch (input_u8(&front->in) % 28) {
@@ -511,7 +345,7 @@ static void step(struct front *front)
         (void)tenon_blk_resized(front->device);
         break;
     case 22:
-        redial(front);
+        front_redial(front);
         break;
     case 23:
         noise(front);
@@ -528,69 +362,16 @@ static void step(struct front *front)
     }
 }
 
-static void on_closed(void *opaque)
-{
-    ((struct front *)opaque)->closed = true;
-}
-
-static void open_front(struct front *front)
-{
-    sa_family_t family = AF_UNIX;
-    struct tenon_worker_opts worker = { .size = sizeof(worker) };
-
-    FUZZ_CHECK(tenon_worker_new(&worker, &front->worker) == 0);
-    FUZZ_CHECK(tenon_disk_open_memory(NULL, DISK_BYTES, false, &front->disk) == 0);
-    struct tenon_blk_opts blk = { .size = sizeof(blk),
-                                  .disk = front->disk,
-                                  .workers = &front->worker,
-                                  .worker_count = 1,
-                                  .queues = QUEUES };
-    FUZZ_CHECK(tenon_blk_new(&blk, &front->device) == 0);
-    front->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FUZZ_CHECK(bind(front->listen_fd, (struct sockaddr *)&family, sizeof(family)) == 0);
-    FUZZ_CHECK(listen(front->listen_fd, 4) == 0);
-    struct tenon_vhost_user_opts opts = { .size = sizeof(opts),
-                                          .device = front->device,
-                                          .worker = front->worker,
-                                          .listen_fd = front->listen_fd,
-                                          .connected_fd = -1 };
-    FUZZ_CHECK(tenon_vhost_user_new(&opts, &front->server) == 0);
-    front->ram_fd = memfd_create("ram", MFD_CLOEXEC);
-    FUZZ_CHECK(front->ram_fd >= 0 && ftruncate(front->ram_fd, RAM) == 0);
-    front->ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, front->ram_fd, 0);
-    FUZZ_CHECK(front->ram != MAP_FAILED);
-    front->inflight_fd = -1;
-    dial(front);
-}
-
-static void close_front(struct front *front)
-{
-    tenon_vhost_user_close(front->server, on_closed, front);
-    for (int i = 0; i < 1000 && !front->closed; i++) {
-        crank(front);
-    }
-    FUZZ_CHECK(front->closed);
-    tenon_device_free(front->device);
-    tenon_disk_close(front->disk);
-    tenon_worker_free(front->worker);
-    close(front->socket);
-    close(front->ram_fd);
-    if (front->inflight_fd >= 0) {
-        close(front->inflight_fd);
-    }
-    munmap(front->ram, RAM);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
     struct front front = { .in = { data, bytes } };
-    unsigned fds = count_fds();
+    unsigned fds = front_count_fds();
 
     signal(SIGPIPE,
            SIG_IGN); /* as a program does: a call descriptor may be a pipe without reader */
     sigaction(SIGBUS, &action, NULL);
-    open_front(&front);
+    front_open(&front);
     if (input_u8(&front.in) & 1) { /* half of all inputs begin where a good front-end is */
         agree(&front);
         memory(&front);
@@ -598,10 +379,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     for (unsigned i = 0; i < STEPS_MAX && front.in.left != 0; i++) {
         step(&front);
-        crank(&front);
-        listen_to(&front);
+        front_crank(&front);
+        front_listen(&front);
     }
-    close_front(&front);
-    FUZZ_CHECK(count_fds() == fds);
+    front_close(&front);
+    FUZZ_CHECK(front_count_fds() == fds);
     return 0;
 }

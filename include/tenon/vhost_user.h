@@ -5,6 +5,9 @@
  * One front-end at a time; the next waits in the socket's backlog until the operations of the one
  * before have ended. A front-end that misbehaves loses its connection, with one line of log, and
  * nothing else happens.
+ *
+ * A program that turns the cranks of its workers itself ignores SIGPIPE: a front-end may give pipes
+ * for interrupts, and go away. For memory that a front-end cuts off see tenon_sigbus.
  */
 #ifndef TENON_VHOST_USER_H
 #define TENON_VHOST_USER_H
