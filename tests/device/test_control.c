@@ -2,7 +2,7 @@
  * test_control.c: pause, resume, reset and the rest at random moments, from another thread than the
  * guest's and under its load; and many devices that pause at once.
  *
- *   guest (this thread)  ── load, resets ──> device <── pause, resume, reset, resize ── host (thread)
+ *   guest (this thread)  ── load, resets ──> device <── pause, reset, resize ── host (thread)
  */
 #include <errno.h>
 #include <pthread.h>

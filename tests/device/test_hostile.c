@@ -3,7 +3,7 @@
  * broken queue does to its neighbour and to the log.
  *
  *   a batch: valid chains ──mutations──> ring ──> each is used truthfully, or NEEDS_RESET
- *                                                  and no byte changes but where a descriptor allows
+ *                                                  no byte changes but where a descriptor allows
  */
 #include <errno.h>
 
@@ -179,7 +179,7 @@ static void allow_one(struct tnd_snapshot *s, const struct tn_desc *desc)
     }
 }
 
-/* Every byte that a descriptor, or an entry of a table that one points to, lets the device write. */
+/* Every byte that a descriptor, or an entry of its table, lets the device write. */
 static void allow(struct batch *b, struct tnd_snapshot *s)
 {
     struct tnd_ring *ring = ring_of(b);

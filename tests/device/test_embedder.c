@@ -1,0 +1,215 @@
+/*
+ * test_embedder.c: what the embedder hears: that a thread could not be started (item 53 of the
+ * conformance list), and when the device starts and stops.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "harness.h"
+
+enum { BOUND_MS = 5000 };
+
+/* ---- a thread that does not start: item 53 ---- */
+
+static const uint64_t too_large = 1ull << 47; /* a stack that no address space has room for */
+
+static void set_stack_size(uint64_t bytes)
+{
+    pthread_attr_t attr;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, bytes), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+static void keep_line(void *opaque, enum tenon_log_level level, const char *line)
+{
+    (void)level;
+    snprintf(opaque, 256, "%s", line);
+}
+
+static void no_irq(void *bus, unsigned queue)
+{
+    (void)bus;
+    (void)queue;
+}
+
+static void no_config_irq(void *bus)
+{
+    (void)bus;
+}
+
+static void no_broken(void *bus, unsigned queue, const char *why)
+{
+    (void)bus;
+    (void)queue;
+    (void)why;
+}
+
+/* A device that has to make its own worker, and cannot: whoever starts its queue hears of it. */
+static void item53_a_worker_that_cannot_start_is_an_error(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct tenon_blk_opts opts = { .size = sizeof(opts), .disk = rig->disk, .name = "alone" };
+    struct tenon_bus_ops ops = { .size = sizeof(ops), no_irq, no_config_irq, no_broken };
+    struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
+    struct tenon_device *device = NULL;
+    uint64_t features[2];
+    pthread_attr_t attr;
+    size_t usual = 0;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
+    pthread_attr_destroy(&attr);
+    ring.desc_gpa = tnd_ram_alloc_in(rig->ram, 1, 4096, 4096);
+    ring.driver_gpa = ring.desc_gpa + 1024;
+    ring.device_gpa = ring.desc_gpa + 2048;
+    tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
+    assert_int_equal(tenon_blk_new(&opts, &device), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    /* Not before features are agreed on (BASIC-12). */
+    assert_int_equal(tenon_bus_queue_start(device, 0, &ring), -EINVAL);
+    tenon_bus_features(device, features);
+    assert_int_equal(tenon_bus_negotiate(device, features), 0);
+    set_stack_size(too_large);
+    int error = tenon_bus_queue_start(device, 0, &ring);
+    set_stack_size(usual);
+    assert_int_equal(error, -EAGAIN);
+    assert_non_null(strstr(tenon_error(), "thread"));
+    assert_int_equal(tenon_bus_queue_start(device, 0, &ring), 0); /* and it is not the end */
+    tenon_bus_quiet(device, NULL, NULL);
+    assert_int_equal(tenon_bus_wait_quiet(device, BOUND_MS), 0);
+    tenon_bus_detach(device);
+    tenon_device_free(device);
+}
+
+/* The same behind registers: the driver is told, and the host's log says why. */
+static void item53_behind_registers(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct tenon_blk_opts opts = { .size = sizeof(opts), .disk = rig->disk, .name = "alone" };
+    struct tenon_mmio_opts mmio = { .size = sizeof(mmio), .mem = rig->mem, .irq = tnd_mmio_irq };
+    struct tenon_mmio *window = NULL;
+    struct tenon_driver *driver = NULL;
+    char line[256] = "";
+    pthread_attr_t attr;
+    size_t usual = 0;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(tnd_mmio_new(rig->ram, &driver), 0);
+    mmio.opaque = driver;
+    assert_int_equal(tenon_blk_new(&opts, &mmio.device), 0);
+    assert_int_equal(tenon_mmio_new(&mmio, &window), 0);
+    tnd_mmio_connect(driver, window);
+    tenon_set_log(keep_line, line);
+    set_stack_size(too_large);
+    assert_int_equal(tnd_start(driver, NULL), 0);
+    set_stack_size(usual);
+    tenon_set_log(NULL, NULL);
+    assert_true(tnd_broken(driver, 0));
+    assert_int_equal(tnd_config_irqs(driver), 1);
+    assert_non_null(strstr(line, "alone"));
+    assert_non_null(strstr(line, "thread"));
+    assert_int_equal(tnd_reset(driver), 0);
+    assert_int_equal(tnd_start(driver, NULL), 0);
+    assert_int_equal(tnd_blk_flush(driver, 0), TN_BLK_S_OK);
+    tenon_mmio_free(window);
+    tenon_device_free(mmio.device);
+    tnd_free(driver);
+}
+
+/* ---- what the embedder hears ---- */
+
+struct heard {
+    unsigned started, ended, stops;
+    unsigned wanted; /* starts that are waited for */
+};
+
+static void hear(void *opaque, struct tenon_device *device, enum tenon_event event,
+                 const char *detail)
+{
+    struct heard *heard = opaque;
+
+    (void)device;
+    (void)detail;
+    __atomic_fetch_add(event == TENON_EVENT_STARTED ? &heard->started : &heard->ended, 1,
+                       __ATOMIC_SEQ_CST);
+}
+
+static void count_stop(void *opaque, unsigned queue, uint16_t next_avail)
+{
+    (void)queue;
+    (void)next_avail;
+    __atomic_fetch_add(&((struct heard *)opaque)->stops, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool is_stopped(void *opaque)
+{
+    return __atomic_load_n(&((struct heard *)opaque)->stops, __ATOMIC_SEQ_CST) != 0;
+}
+
+static bool is_started(void *opaque)
+{
+    struct heard *heard = opaque;
+    return __atomic_load_n(&heard->started, __ATOMIC_SEQ_CST) == heard->wanted;
+}
+
+/* The last one that stops may be a queue whose start had to wait for the end of a pause. */
+static void stopped_is_told_whatever_stops_last(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct heard heard = { 0 };
+    struct tenon_blk_opts opts = { .size = sizeof(opts),
+                                   .disk = rig->disk,
+                                   .name = "heard",
+                                   .queues = 2,
+                                   .workers = rig->workers,
+                                   .worker_count = 1,
+                                   .event = hear,
+                                   .opaque = &heard };
+    struct tenon_bus_ops ops = { sizeof(ops), no_irq, no_config_irq, no_broken };
+    struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
+    struct tenon_device *device = NULL;
+    uint64_t features[2];
+
+    ring.desc_gpa = tnd_ram_alloc_in(rig->ram, 1, 4096, 4096);
+    ring.driver_gpa = ring.desc_gpa + 1024;
+    ring.device_gpa = ring.desc_gpa + 2048;
+    assert_int_equal(tenon_blk_new(&opts, &device), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    tenon_bus_features(device, features);
+    assert_int_equal(tenon_bus_negotiate(device, features), 0);
+    for (unsigned round = 1; round <= 2; round++) {
+        tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
+        heard.wanted = round;
+        assert_int_equal(tenon_bus_queue_start(device, 0, &ring), 0);
+        assert_true(tnd_until(rig->driver, is_started, &heard));
+        assert_int_equal(tenon_device_pause(device, BOUND_MS), 0);
+        assert_int_equal(tenon_bus_queue_start(device, 1, &ring), 0);
+        for (unsigned queue = 0; queue < 2; queue++) {
+            heard.stops = 0;
+            assert_int_equal(tenon_bus_queue_stop(device, queue, false, count_stop, &heard), 0);
+            assert_true(tnd_until(rig->driver, is_stopped, &heard));
+        }
+        assert_int_equal(tenon_device_resume(device), 0);
+        assert_int_equal(tenon_bus_wait_quiet(device, BOUND_MS), 0);
+        assert_int_equal(__atomic_load_n(&heard.ended, __ATOMIC_SEQ_CST), round);
+    }
+    tenon_bus_detach(device);
+    tenon_device_free(device);
+}
+
+static const struct rig_case cases[] = {
+    RIG_TEST_ON(item53_a_worker_that_cannot_start_is_an_error, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
+    RIG_TEST_ON(item53_behind_registers, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
+    RIG_TEST_ON(stopped_is_told_whatever_stops_last, RIG_MMIO),
+};
+
+int main(int argc, char **argv)
+{
+    return rig_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
