@@ -22,7 +22,8 @@ enum {
     BLK_RANGE_SECTORS_MAX =
         1 << 22, /* 2 GiB per range: the largest that a driver need not split further */
     BLK_SEGMENT_BYTES_MAX = 1 << 22, /* size_max; larger ones are served all the same */
-    BLK_SEGMENTS_MAX = 126, /* seg_max: what a ring of 128, QEMU's default, carries directly */
+    BLK_SEGMENTS_MAX = 126,   /* seg_max: what a ring of 128, QEMU's default, carries directly */
+    BLK_TURN_BYTES = 1 << 24, /* a turn ends after as many: a disk may move them within submit */
     BLK_RETRY_NS =
         1000000 /* a full disk is asked again after this, if no completion comes before */
 };

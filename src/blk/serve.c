@@ -17,9 +17,20 @@
 static void done(struct tenon_io *io, int result);
 static void end(struct blk_request *request);
 
+/* What the disk has to move, or to zero. */
+static uint64_t cost(const struct blk_request *request)
+{
+    uint64_t bytes = request->type == TN_BLK_T_IN ? request->data_bytes : 0;
+
+    for (unsigned i = 0; i < request->range_count; i++) {
+        bytes += request->ranges[i].bytes;
+    }
+    return bytes;
+}
+
 /*
- * Serves at most `budget` requests; returns how many it took. What has ended is published at the
- * end of the turn.
+ * Serves at most `budget` requests; returns how many it took, or `budget` when it stopped for their
+ * size. What has ended is published at the end of the turn.
  */
 unsigned blk_serve(struct tn_queue *queue, unsigned budget)
 {
@@ -28,9 +39,10 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
     struct tn_list turn;
     struct tn_list *link;
     unsigned served = 0;
+    uint64_t bytes = 0;
 
     tn_list_init(&turn);
-    while (served < budget) {
+    while (served < budget && bytes < BLK_TURN_BYTES) {
         struct tn_slot *slot = tn_queue_take(queue);
         if (!slot) {
             break; /* ring empty, slots or iovecs used up, or ring broken */
@@ -44,7 +56,10 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
         }
         if (!blk_check(blk, request) || !blk_needs_disk(blk, request)) {
             blk_answer(request);
-        } else if (blk_order_enter(own, request)) {
+            continue;
+        }
+        bytes += cost(request);
+        if (blk_order_enter(own, request)) {
             tn_list_append(&turn, &request->link);
         } /* else it waits behind others, and goes on from blk_order_leave */
     }
@@ -53,7 +68,7 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
         tn_queue_breathe(queue);
     }
     tn_channel_commit(blk->disk, own->lane->channel);
-    return served;
+    return bytes < BLK_TURN_BYTES ? served : budget;
 }
 
 static bool is_ranged(const struct blk_request *request)

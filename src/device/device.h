@@ -47,7 +47,8 @@ struct tn_device_type {
                          uint32_t bytes);
     int (*start)(
         struct tn_queue *queue); /* before the first serve; a negative errno breaks the queue */
-    unsigned (*serve)(struct tn_queue *queue, unsigned budget); /* how many requests it took */
+    /* how many requests it took; `budget`: there may be more */
+    unsigned (*serve)(struct tn_queue *queue, unsigned budget);
     void (*drop)(
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
     bool (*stop)(

@@ -600,6 +600,31 @@ static void item34_reset_with_requests_waiting_for_others(void **state)
     rig_check_alive(rig, 0);
 }
 
+/* ---- neighbours on the same worker ---- */
+
+/* Where the disk works within submit, a turn is as long as what is asked for: it is cut. */
+static void large_requests_share_the_worker(void **state)
+{
+    enum { COUNT = 6, BYTES = 32 << 20 };
+    struct rig_options options = { .disk = RIG_DISK_MEMORY, .disk_bytes = BYTES };
+    struct rig *rig = rig_new(state, &options);
+    const struct tn_blk_range range = { tn_to_le64(0), tn_to_le32(BYTES / 512), tn_to_le32(0) };
+    struct tnd_blk_request large[COUNT];
+    uint64_t turns = rig_stat(rig, "turns", 0);
+
+    for (unsigned i = 0; i < COUNT; i++) {
+        large[i] = (struct tnd_blk_request){ .type = TN_BLK_T_WRITE_ZEROES,
+                                             .out = &range,
+                                             .out_bytes = sizeof(range) };
+        assert_int_equal(tnd_blk_submit(rig->driver, 0, &large[i]), 0);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(tnd_blk_wait(rig->driver, 0, &large[i]), 0);
+        assert_int_equal(large[i].status, TN_BLK_S_OK);
+    }
+    assert_true(rig_stat(rig, "turns", 0) - turns >= COUNT);
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST(item32_flush_follows_the_writes_before_it),
     RIG_TEST(item32_flush_waits_for_no_other_queue),
@@ -621,6 +646,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item34_reset_over_a_hung_disk_BASIC_30_31),
     RIG_TEST(item34_reset_over_a_disk_that_cancels),
     RIG_TEST(item34_reset_with_requests_waiting_for_others),
+    RIG_TEST_ON(large_requests_share_the_worker, RIG_INLINE),
 };
 
 int main(int argc, char **argv)
