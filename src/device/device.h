@@ -175,6 +175,7 @@ struct tn_queue {
     struct tn_slots slots;
     uint32_t in_flight;
     uint64_t unpublished_since;
+    uint64_t log_from;          /* see fault.c: from when on its log is as empty as ever */
     void *type_data;            /* the type's, from start to stop */
     struct tn_task serve_task;  /* look at the ring */
     struct tn_task finish_task; /* publish, interrupt, and notice that all has ended */

@@ -1,11 +1,30 @@
 /*
  * fault.c: a driver broke its queue. The one way in which a chain may end without a used entry: the
  * queue stops, and the driver is told that the device needs a reset: once, counted once, logged
- * once, until the queue is started anew. Other queues go on.
+ * once, until the queue is started anew. Other queues go on. A driver that does so again and again
+ * gets one line of log a second.
  */
 #include "device/device.h"
 
 #include "base/log.h"
+#include "base/num.h"
+
+enum { LOG_BURST = 16 };
+
+static const uint64_t LOG_EVERY_NS = 1000000000;
+
+/* A driver can reset and break its queue thousands of times a second: the log must not grow so. */
+static bool may_log(struct tn_queue *queue)
+{
+    uint64_t now = tenon_now();
+
+    queue->log_from = tn_max_u64(queue->log_from, now);
+    if (queue->log_from - now >= LOG_BURST * LOG_EVERY_NS) {
+        return false;
+    }
+    queue->log_from += LOG_EVERY_NS;
+    return true;
+}
 
 void tn_queue_break(struct tn_queue *queue, const char *why)
 {
@@ -24,8 +43,10 @@ void tn_queue_break(struct tn_queue *queue, const char *why)
         tn_vq_break(queue->vq, why);
     }
     tn_queue_count(queue, TN_COUNT_BROKEN, 1);
-    tn_log(TENON_LOG_WARNING, "%s: queue %u stopped: %s; the driver has to reset the device",
-           device->name, queue->index, why);
+    if (may_log(queue)) {
+        tn_log(TENON_LOG_WARNING, "%s: queue %u stopped: %s; the driver has to reset the device",
+               device->name, queue->index, why);
+    }
     device->bus_ops.broken(device->bus, queue->index, why);
     if (device->event) {
         device->event(device->event_opaque, device, TENON_EVENT_BROKEN, why);

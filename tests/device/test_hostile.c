@@ -353,9 +353,32 @@ static void a_broken_queue_is_told_once_and_breaks_no_other(void **state)
     }
 }
 
+/* A guest that resets and breaks its device for ever does not fill the host's log. */
+static void the_log_does_not_grow_with_the_resets(void **state)
+{
+    enum { ROUNDS = 60, BURST = 16 };
+    struct rig *rig = rig_new(state, NULL);
+    uint64_t begin = tnd_now_ms();
+
+    __atomic_store_n(&lines, 0, __ATOMIC_SEQ_CST);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        tnd_raw_offer(rig->driver->queues[0].ring, (uint16_t)rig->driver->queues[0].ring->size);
+        tnd_notify(rig->driver, 0);
+        assert_true(tnd_wait_broken(rig->driver, 0));
+        assert_int_equal(tnd_reset(rig->driver), 0);
+        assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    }
+    assert_int_equal(rig_stat(rig, "broken", 0), ROUNDS);
+    assert_true(__atomic_load_n(&lines, __ATOMIC_SEQ_CST) >= BURST);
+    assert_true(__atomic_load_n(&lines, __ATOMIC_SEQ_CST) <=
+                BURST + 1 + (tnd_now_ms() - begin) / 1000);
+    rig_check_alive(rig, 0);
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST(item56_random_chains),
     RIG_TEST(a_broken_queue_is_told_once_and_breaks_no_other),
+    RIG_TEST(the_log_does_not_grow_with_the_resets),
 };
 
 int main(int argc, char **argv)
