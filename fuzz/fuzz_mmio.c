@@ -103,6 +103,15 @@ static void write_register(struct rig *rig)
     guest_set(&rig->guest, offset, pick_value(&rig->in));
 }
 
+/* The steps of a driver, in order and out of it. */
+static void write_status(struct rig *rig)
+{
+    static const uint8_t steps[] = { 0, 1, 3, 11, 15, 2, 7, 9 };
+    uint8_t choice = input_u8(&rig->in);
+
+    guest_set(&rig->guest, TN_MMIO_STATUS, choice < 240 ? steps[choice % 8] : choice);
+}
+
 static void read_register(struct rig *rig)
 {
     (void)guest_get(&rig->guest, pick_offset(&rig->in));
@@ -289,6 +298,10 @@ static void act(struct rig *rig)
         break;
     case 12:
         scribble(rig);
+        break;
+    case 13:
+    case 14:
+        write_status(rig);
         break;
     default:
         break;
