@@ -53,7 +53,7 @@ TENON_API int tenon_device_pause_begin(struct tenon_device *device, void (*done)
 
 /*
  * Goes on where pause stopped: rings are looked at once without a kick. 0, also when it was not
- * paused. Any thread.
+ * paused. A pause that is not complete yet is given up, and its done is not called. Any thread.
  */
 TENON_API int tenon_device_resume(struct tenon_device *device);
 

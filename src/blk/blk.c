@@ -252,6 +252,7 @@ int tenon_blk_resized(struct tenon_device *device)
     if (error < 0) {
         return error;
     }
+    tn_device_config_begin(device);
     __atomic_store_n(&blk->capacity_sectors, info.bytes / TN_BLK_SECTOR_BYTES, __ATOMIC_RELAXED);
     tn_device_config_changed(device);
     return 0;

@@ -59,7 +59,7 @@ struct blk_request {
     bool stable;         /* on stable storage before it is answered (FUA) */
     bool ordered;        /* it is in its queue's order list */
     bool unmap;          /* WRITE_ZEROES: every range may be deallocated */
-    bool in_disk;        /* the disk has it */
+    bool in_disk;        /* the disk has it, and may be asked to cancel it */
     uint8_t *status;     /* in guest memory */
     uint64_t sector;
     struct iovec *data; /* between header and status */
@@ -83,7 +83,6 @@ struct blk_lane {
     unsigned users;           /* queues */
     struct tn_queue *closing; /* the last one, which waits for the channel to close */
     bool closed;
-    unsigned in_disk;    /* operations under way */
     struct tn_list full; /* requests that the disk had no room for, in their order */
     struct tenon_timer *retry;
 };
@@ -147,7 +146,6 @@ bool blk_needs_disk(const struct blk *blk, const struct blk_request *request);
  * gone afterwards.
  */
 void blk_answer(struct blk_request *request);
-void blk_count(struct blk_request *request);
 
 /* order.c */
 bool blk_order_enter(struct blk_queue *queue,

@@ -122,11 +122,9 @@ void blk_submit(struct blk_request *request)
     }
     prepare_io(request);
     request->in_disk = true;
-    lane->in_disk++;
     int error = tn_channel_submit(blk_of(queue)->disk, lane->channel, &request->io);
     if (error == -EAGAIN) {
         request->in_disk = false;
-        lane->in_disk--;
         request->range_next -= request->range_next != 0 && is_ranged(request);
         tn_list_append(&lane->full, &request->link);
         tenon_timer_set(lane->retry, tenon_now() + BLK_RETRY_NS);
@@ -193,7 +191,6 @@ static void done(struct tenon_io *io, int result)
     struct blk_lane *lane = blk_queue_of(request->slot.queue)->lane;
 
     request->in_disk = false;
-    lane->in_disk--;
     if (result < 0) {
         /*
          * A disk that turns out not to be able to: the driver hears it in the standard's words, and
@@ -241,7 +238,6 @@ void blk_drop(struct tn_queue *queue)
         if (request->in_disk &&
             tn_channel_cancel(lane->blk->disk, lane->channel, &request->io) == 0) {
             request->in_disk = false;
-            lane->in_disk--;
             end(request);
         }
     }

@@ -5,6 +5,7 @@
 #include "device/device.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -142,13 +143,23 @@ bool tenon_bus_config_write(struct tenon_device *device, uint32_t offset, const 
 
 uint32_t tenon_bus_config_generation(const struct tenon_device *device)
 {
-    return __atomic_load_n(&device->generation, __ATOMIC_ACQUIRE);
+    uint32_t generation;
+
+    while ((generation = __atomic_load_n(&device->generation, __ATOMIC_ACQUIRE)) % 2 != 0) {
+        sched_yield(); /* a store is under way, nothing longer */
+    }
+    return generation / 2;
+}
+
+void tn_device_config_begin(struct tenon_device *device)
+{
+    pthread_mutex_lock(&device->bus_lock);
+    __atomic_fetch_add(&device->generation, 1, __ATOMIC_SEQ_CST);
 }
 
 void tn_device_config_changed(struct tenon_device *device)
 {
-    __atomic_fetch_add(&device->generation, 1, __ATOMIC_RELEASE); /* BASIC-35 */
-    pthread_mutex_lock(&device->bus_lock);
+    __atomic_fetch_add(&device->generation, 1, __ATOMIC_SEQ_CST); /* BASIC-35 */
     if (device->bus) {
         device->bus_ops.config_irq(device->bus);
     }

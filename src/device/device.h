@@ -94,7 +94,7 @@ struct tenon_device {
     enum tenon_loop loop;
     tenon_event_fn *event;
     void *event_opaque;
-    uint32_t generation;      /* atomic: of config space */
+    uint32_t generation;      /* atomic: of config space; odd while it changes */
     uint64_t features[2];     /* atomic words: as negotiated */
     struct tn_queue **queues; /* made when first needed; atomic pointers */
 
@@ -135,7 +135,12 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
 /* For a type's free: after it, the type frees the memory. */
 void tn_device_fini(struct tenon_device *device);
 
-/* The config space changed by itself: a new generation, and the transport is told. Any thread. */
+/*
+ * The config space changes by itself: what changes stands between the two. After them there is a
+ * new generation, and the transport is told. A driver that reads the generation meanwhile waits, so
+ * that it cannot see the old and the new under one number (MMIO-31). Any thread.
+ */
+void tn_device_config_begin(struct tenon_device *device);
 void tn_device_config_changed(struct tenon_device *device);
 /* Whether a feature bit was negotiated. Any thread. */
 bool tn_device_has(const struct tenon_device *device, unsigned bit);

@@ -233,7 +233,7 @@ void tn_life_start(struct tenon_post *post)
     bool held = !refused && device->paused;
     struct tenon_mem *mem = device->mem;
     if (!refused && !held) {
-        queue->state = TN_QUEUE_RUNNING; /* from here on a pause waits for it */
+        queue->state = next_state[queue->state][TN_EVENT_START]; /* a pause waits for it now */
         queue->start_pending = false;
         device->touching++;
     }
@@ -264,14 +264,12 @@ void tn_life_start(struct tenon_post *post)
     tn_queue_look(queue);
 }
 
-void tn_life_stop(struct tenon_post *post)
+/* Toward OFF, whatever the queue does now; with `drop`, what is in flight ends unreported. */
+static void wind_down(struct tn_queue *queue, bool drop)
 {
-    struct tn_stop *stop = TN_CONTAINER_OF(post, struct tn_stop, post);
-    struct tn_queue *queue = stop->queue;
+    struct tn_start *start = queue->held_start;
 
-    tn_list_append(&queue->stops, &stop->link);
-    if (queue->held_start) {
-        struct tn_start *start = queue->held_start;
+    if (start) {
         queue->held_start = NULL;
         refuse_start(start);
     }
@@ -279,13 +277,22 @@ void tn_life_stop(struct tenon_post *post)
         tell_stopped(queue);
         return;
     }
-    if (stop->drop && !queue->dropping) {
+    if (drop && !queue->dropping) {
         queue->dropping = true;
         if (queue->type_started && queue->device->type->drop) {
             queue->device->type->drop(queue);
         }
     }
     tn_life_event(queue, TN_EVENT_STOP);
+}
+
+void tn_life_stop(struct tenon_post *post)
+{
+    struct tn_stop *stop = TN_CONTAINER_OF(post, struct tn_stop, post);
+    struct tn_queue *queue = stop->queue;
+
+    tn_list_append(&queue->stops, &stop->link);
+    wind_down(queue, stop->drop);
 }
 
 /* The device was paused or resumed: follow it. */
@@ -307,24 +314,8 @@ void tn_life_reconcile(struct tn_queue *queue)
 
 void tn_life_quiet_heard(struct tn_queue *queue)
 {
-    struct tn_start *start = queue->held_start;
-
     queue->quiet_pending = true;
-    if (start) {
-        queue->held_start = NULL;
-        refuse_start(start);
-    }
-    if (queue->state == TN_QUEUE_OFF) {
-        tell_stopped(queue);
-        return;
-    }
-    if (!queue->dropping) {
-        queue->dropping = true;
-        if (queue->type_started && queue->device->type->drop) {
-            queue->device->type->drop(queue);
-        }
-    }
-    tn_life_event(queue, TN_EVENT_STOP);
+    wind_down(queue, true);
 }
 
 /*

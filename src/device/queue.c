@@ -87,15 +87,16 @@ void tn_queue_look(struct tn_queue *queue)
 static void on_kick_fd(void *opaque, int fd, unsigned events)
 {
     struct tn_queue *queue = opaque;
+    int rung = tn_notifier_drain(fd);
 
     (void)events;
-    if (tn_notifier_drain(fd)) {
+    if (rung > 0) {
         tn_queue_count(queue, TN_COUNT_KICKS, 1);
         serve(&queue->serve_task);
-    } else if (fd == queue->kick_fd) {
+    } else if (rung < 0 && fd == queue->kick_fd) {
         /*
-         * Readable with nothing to read: the other side of a pipe closed it. Silence it, the
-         * transport will say more.
+         * The other side of a pipe closed it. Silence it, the transport will say more. (Nothing to
+         * read is no reason: rings may share a descriptor, and others may empty it.)
          */
         tenon_watch_set(queue->kick_watch, 0);
     }

@@ -60,8 +60,9 @@ void tn_notifier_close(struct tn_notifier *notifier);
 /* Any thread; async-signal-safe; never blocks. */
 void tn_notifier_ring(const struct tn_notifier *notifier);
 /* Forgets what was rung so far. Also serves descriptors made by others (a front-end's kick fd,
- * eventfd or pipe): never blocks on a non-blocking one; true when something was read. */
-bool tn_notifier_drain(int fd);
+ * eventfd or pipe): never blocks on a non-blocking one. 1 when something was read, 0 when nothing
+ * was there, -EPIPE when the other end of a pipe is closed, or the error of read. */
+int tn_notifier_drain(int fd);
 /* Writes the 8 bytes of a notification to somebody else's eventfd or pipe. Never blocks on a
  * non-blocking one. 0 or -errno. */
 int tn_notify_fd(int fd);

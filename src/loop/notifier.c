@@ -78,22 +78,27 @@ static ssize_t read_some(int fd, void *to, size_t bytes)
     return n;
 }
 
-bool tn_notifier_drain(int fd)
+int tn_notifier_drain(int fd)
 {
     char bytes[DRAIN_BYTES];
     bool any = false;
+    int error = 0;
 
     for (int i = 0; i < DRAIN_ROUNDS; i++) {
         struct pollfd more = { .fd = fd, .events = POLLIN };
         ssize_t n = read_some(fd, bytes, sizeof(bytes));
 
         any = any || n > 0;
+        error = n > 0 ? 0 : n == 0 ? -EPIPE : -errno;
         /* Not every descriptor is non-blocking: read again only when there is something. */
         if (n != DRAIN_BYTES || poll(&more, 1, 0) != 1 || !(more.revents & POLLIN)) {
             break;
         }
     }
-    return any;
+    if (any) {
+        return 1;
+    }
+    return error == -EAGAIN ? 0 : error;
 }
 
 uint64_t tn_notifier_take(const struct tn_notifier *notifier)

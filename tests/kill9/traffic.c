@@ -65,8 +65,8 @@ static void fill_sector(uint8_t *to, uint64_t id, uint64_t sector)
 }
 
 /*
- * What stands in a sector has to be a whole write of [oldest, newest]. A read that raced a write may
- * see parts of both: the page cache copies without a lock, and the standard promises no order.
+ * What stands in a sector has to be a whole write of [oldest, newest]. A read that raced a write
+ * may see parts of both: the page cache copies without a lock, and the standard promises no order.
  */
 static void check_sector(struct traffic *traffic, const char *where, const uint8_t *data,
                          uint64_t sector, uint64_t oldest, uint64_t newest)
