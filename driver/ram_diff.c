@@ -7,6 +7,8 @@
 
 #include "tenon_driver.h"
 
+enum { PAGE = 4096 };
+
 struct copy {
     unsigned region;
     uint64_t gpa, bytes;
@@ -57,19 +59,32 @@ void tnd_snapshot_allow(struct tnd_snapshot *snapshot, uint64_t gpa, uint64_t by
     }
 }
 
+/* The first byte that changed and was not allowed to; c->bytes: there is none. */
+static uint64_t find_change(const struct copy *c, const uint8_t *now)
+{
+    for (uint64_t at = 0; at < c->bytes; at += PAGE) {
+        uint64_t end = c->bytes - at < PAGE ? c->bytes : at + PAGE;
+        if (memcmp(now + at, c->content + at, end - at) == 0) {
+            continue;
+        }
+        for (uint64_t j = at; j < end; j++) {
+            if (now[j] != c->content[j] && !c->allowed[j]) {
+                return j;
+            }
+        }
+    }
+    return c->bytes;
+}
+
 bool tnd_snapshot_holds(struct tnd_snapshot *snapshot, uint64_t *gpa)
 {
     for (unsigned i = 0; i < snapshot->count; i++) {
         const struct copy *c = &snapshot->copies[i];
         const uint8_t *now = snapshot->ram->regions[c->region].guest;
-        if (!now || memcmp(now, c->content, c->bytes) == 0) {
-            continue;
-        }
-        for (uint64_t j = 0; j < c->bytes; j++) {
-            if (now[j] != c->content[j] && !c->allowed[j]) {
-                *gpa = c->gpa + j;
-                return false;
-            }
+        uint64_t changed = now ? find_change(c, now) : c->bytes;
+        if (changed != c->bytes) {
+            *gpa = c->gpa + changed;
+            return false;
         }
     }
     return true;

@@ -1,5 +1,6 @@
 /*
- * test_refusing_disk.c: a disk that takes nothing, while the device is reset.
+ * test_refusing_disk.c: a disk that refuses: everything while the device is reset, everything for a
+ * while, one request of many.
  */
 #include <errno.h>
 
@@ -10,6 +11,7 @@ enum { BOUND_MS = 2000 };
 struct refusing {
     struct rig *rig;
     unsigned refused, cancels;
+    unsigned full; /* so often it has no room yet; then it takes all */
 };
 
 static int refusing_open(void *disk, struct tenon_worker *worker, struct tenon_channel **out)
@@ -26,9 +28,22 @@ static int refusing_submit(struct tenon_channel *channel, struct tenon_io *io)
 
     (void)io;
     if (disk->refused++ == 0) {
-        tenon_bus_quiet(disk->rig->device, NULL, NULL);
+        struct rig *rig = __atomic_load_n(&disk->rig, __ATOMIC_ACQUIRE);
+        tenon_bus_quiet(rig->device, NULL, NULL);
     }
     return -EIO;
+}
+
+static int full_submit(struct tenon_channel *channel, struct tenon_io *io)
+{
+    struct refusing *disk = (void *)channel;
+
+    if (disk->refused < disk->full) {
+        disk->refused++;
+        return -EAGAIN;
+    }
+    tenon_io_done(io, 0);
+    return 0;
 }
 
 static int refusing_cancel(struct tenon_channel *channel, struct tenon_io *io)
@@ -66,7 +81,7 @@ static void a_refused_request_is_not_cancelled(void **state)
 
     assert_int_equal(tenon_disk_open_custom(&ops, &disk, &options.other), 0);
     struct rig *rig = rig_new(state, &options);
-    disk.rig = rig;
+    __atomic_store_n(&disk.rig, rig, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < 4; i++) {
         r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = i, .in_bytes = 512 };
         assert_int_equal(tnd_blk_submit(rig->driver, 0, &r[i]), 0);
@@ -80,7 +95,68 @@ static void a_refused_request_is_not_cancelled(void **state)
     rig_end(state);
 }
 
+/* Nothing is in flight that could make room: the device has to ask again by itself, in order. */
+static void a_full_disk_is_asked_again(void **state)
+{
+    const struct tenon_disk_ops ops = { .size = sizeof(ops),
+                                        .open = refusing_open,
+                                        .submit = full_submit,
+                                        .close = refusing_close,
+                                        .info = refusing_info };
+    struct refusing disk = { .full = 5 };
+    struct rig_options options = { 0 };
+    struct tnd_blk_request r[4];
+
+    assert_int_equal(tenon_disk_open_custom(&ops, &disk, &options.other), 0);
+    struct rig *rig = rig_new(state, &options);
+    rig->driver->timeout_ms = BOUND_MS;
+    for (unsigned i = 0; i < 4; i++) {
+        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_FLUSH };
+        assert_int_equal(tnd_blk_submit(rig->driver, 0, &r[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(tnd_blk_wait(rig->driver, 0, &r[i]), 0);
+        assert_int_equal(r[i].status, TN_BLK_S_OK);
+        assert_int_equal(r[i].order, i);
+    }
+    rig_end(state);
+    assert_int_equal(disk.refused, disk.full);
+}
+
+/* The disk has no room for one write: the one next to it, and the one after it, do not notice. */
+static int no_room(void *opaque, const struct fake_op *op)
+{
+    (void)opaque;
+    return op->op == TENON_IO_WRITE && op->offset == 16 * 512 ? -ENOSPC : 0;
+}
+
+static void item29_no_space_for_one_request_only(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+    struct tnd_blk_request r[32];
+    uint8_t data[512] = { 1 };
+
+    pthread_mutex_lock(&rig->fake->lock);
+    rig->fake->fault = no_room;
+    pthread_mutex_unlock(&rig->fake->lock);
+    for (unsigned i = 0; i < 32; i++) {
+        r[i] = (struct tnd_blk_request){
+            .type = TN_BLK_T_OUT, .sector = i, .out = data, .out_bytes = 512
+        };
+        assert_int_equal(tnd_blk_add(rig->driver, 0, &r[i]), 0);
+    }
+    tnd_kick(rig->driver, 0);
+    for (unsigned i = 0; i < 32; i++) {
+        assert_int_equal(tnd_blk_wait(rig->driver, 0, &r[i]), 0);
+        assert_int_equal(r[i].status, i == 16 ? TN_BLK_S_IOERR : TN_BLK_S_OK);
+    }
+    assert_int_equal(rig_stat(rig, "disk_errors", 0), 1);
+}
+
 static const struct rig_case cases[] = {
+    RIG_TEST(item29_no_space_for_one_request_only),
+    RIG_TEST(a_full_disk_is_asked_again),
     RIG_TEST(a_refused_request_is_not_cancelled),
 };
 
