@@ -225,8 +225,8 @@ static void noise(struct front *front)
     uint8_t payload[64];
     uint32_t request = input_u8(in), bytes = input_u8(in) % sizeof(payload);
 
-    for (uint32_t i = 0; i < bytes; i++) {
-        payload[i] = input_u8(in);
+    for (size_t i = 0; i < sizeof(payload); i++) {
+        payload[i] = i < bytes ? input_u8(in) : 0;
     }
     say(front, request, payload, bytes, input_u8(in), 0);
 }

@@ -284,7 +284,7 @@ void oracle_check_chain(struct oracle *oracle, const struct tn_chain *chain)
             continue;
         }
         while (left != 0) {
-            uint8_t *host;
+            uint8_t *host = NULL;
             uint32_t part = reach(oracle, gpa, left, seg->write, &host);
             take(&iov, end, host, part);
             gpa += part;

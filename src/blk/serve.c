@@ -201,6 +201,7 @@ static void done(struct tenon_io *io, int result)
     } else if (request->range_next < request->range_count && !request->slot.queue->dropping) {
         blk_submit(request);
         tn_channel_commit(lane->blk->disk, lane->channel);
+        blk_resubmit_full(lane); /* what has ended left a place, maybe for others */
         return;
     }
     end(request);
