@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -382,6 +383,86 @@ static void call_replaced_under_load_VU_44(void **state)
     free(batch);
 }
 
+/* The driver sleeps, as a guest does: only an interrupt makes it look. */
+static void an_interrupt_in_the_old_descriptor_is_not_lost_VU_44(void **state)
+{
+    struct rig *rig = queues_rig(state, 1, RIG_DISK_FILE);
+    struct tnd_queue *q = &rig->driver->queues[0];
+    struct tnd_used used;
+
+    for (unsigned i = 0; i < 200; i++) {
+        int old = q->call_fd;
+        assert_false(tnd_ring_irq_on(q->ring));
+        put_chain(rig, 0, 1, TN_BLK_T_IN, i);
+        for (unsigned k = 0; k < i % 8; k++) {
+            tnd_pass(rig->driver);
+        }
+        q->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        assert_int_equal(tell_call(rig, 0), 0);
+        close(old);
+        do {
+            assert_true(tnd_wait_irq(rig->driver, 0));
+        } while (!tnd_ring_take(q->ring, &used));
+    }
+}
+
+struct busy {
+    struct tenon_post post;
+    bool here, go;
+};
+
+static void be_busy(struct tenon_post *post)
+{
+    struct busy *busy = (struct busy *)(void *)post;
+    __atomic_store_n(&busy->here, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&busy->go, __ATOMIC_ACQUIRE)) {
+        usleep(100);
+    }
+}
+
+static void await_busy(struct busy *busy)
+{
+    while (!__atomic_load_n(&busy->here, __ATOMIC_ACQUIRE)) {
+        usleep(100);
+    }
+}
+
+/*
+ * Kicked by the old descriptor, after the message was sent and before it is acknowledged, at the
+ * moment when the queue's worker is about to take the new one.
+ */
+static void a_kick_in_the_old_descriptor_is_not_lost_VU_41(void **state)
+{
+    struct rig *rig = queues_rig(state, 1, RIG_DISK_FILE);
+    struct tnd_queue *q = &rig->driver->queues[0];
+    struct pollfd answer = { .fd = tnd_vhost_socket(rig->driver), .events = POLLIN };
+    struct tnd_used used;
+    struct busy *busy = calloc(60, sizeof(*busy));
+    uint64_t word = 0;
+
+    for (unsigned i = 0; i < 30; i++) {
+        struct busy *first = &busy[2 * i], *second = first + 1;
+        first->post.fn = second->post.fn = be_busy;
+        int next = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        tenon_worker_post(rig->workers[0], &first->post);
+        await_busy(first);
+        tenon_worker_post(rig->workers[0], &second->post);
+        send_only(rig->driver, TN_VU_SET_VRING_KICK, TN_VU_VERSION | TN_VU_NEED_REPLY, &word,
+                  sizeof(word), next);
+        assert_int_equal(poll(&answer, 1, (int)rig->driver->timeout_ms), 1);
+        __atomic_store_n(&first->go, true, __ATOMIC_RELEASE);
+        await_busy(second);
+        put_chain(rig, 0, 1, TN_BLK_T_IN, i);
+        __atomic_store_n(&second->go, true, __ATOMIC_RELEASE);
+        expect_ack(rig->driver);
+        close(q->kick_fd);
+        q->kick_fd = next;
+        assert_int_equal(tnd_wait_used(rig->driver, 0, &used), 0);
+    }
+    rig_end(state); /* the worker has left them */
+    free(busy);
+}
+
 static void kick_replaced_under_load_VU_41(void **state)
 {
     struct rig *rig = queues_rig(state, 1, RIG_DISK_FILE);
@@ -603,7 +684,9 @@ static const struct rig_case cases[] = {
     VHOST_TEST(pipes_for_kick_and_call_VU_52),
     VHOST_TEST(kick_pipe_closed_VU_52),
     VHOST_TEST(call_replaced_under_load_VU_44),
+    VHOST_TEST(an_interrupt_in_the_old_descriptor_is_not_lost_VU_44),
     VHOST_TEST(kick_replaced_under_load_VU_41),
+    RIG_TEST_ON(a_kick_in_the_old_descriptor_is_not_lost_VU_41, RIG_VHOST | RIG_THREADS),
     VHOST_TEST(one_interrupt_after_each_start),
     VHOST_TEST(a_broken_ring_rings_the_error_descriptor_VU_45),
     VHOST_TEST(features_and_addresses_repeated_VU_12_35),
