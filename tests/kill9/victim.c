@@ -85,8 +85,11 @@ int victim_start(struct victim *victim)
     char disk[300];
     snprintf(disk, sizeof(disk), "file=%s,socket=%s,engine=%s,queues=%d,queue-size=%d",
              victim->image, victim->socket, victim->engine, QUEUES, RING);
-    const char *const argv[] = { victim->program, "blk",     "--disk", disk, "--workers", "2",
-                                 "--log",         "warning", NULL };
+    /* It also ends when this test is killed itself. */
+    const char *const argv[] = {
+        victim->program,        "blk", "--disk", disk, "--workers", "2", "--log", "warning",
+        "--exit-on-disconnect", NULL
+    };
 
     int error =
         posix_spawn(&victim->pid, victim->program, NULL, NULL, (char **)(uintptr_t)argv, environ);
