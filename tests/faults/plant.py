@@ -90,16 +90,23 @@ def misfits(faults, root):
             yield f"{fault.id}: {source.relative_to(root)} has no test {case}"
 
 
+def source_files():
+    """What git knows, and what is new; of an unpacked release all but builds."""
+    git = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                         cwd=ROOT, capture_output=True, text=True)
+    if git.returncode == 0 and git.stdout:
+        return list(filter(None, git.stdout.split("\0")))
+    return [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")
+            if not re.match(r"build|\.", path.relative_to(ROOT).parts[0])]
+
+
 class Copy:
     """A copy of the tree, and its builds."""
 
     def __init__(self, place, jobs):
         self.root = pathlib.Path(place) / "tree"
         self.jobs = jobs
-        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others",
-                                "--exclude-standard"], cwd=ROOT, check=True,
-                               capture_output=True, text=True).stdout.split("\0")
-        for name in filter(None, names):
+        for name in source_files():
             if (ROOT / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, self.root / name)
