@@ -486,7 +486,11 @@ static void one_interrupt_after_each_start(void **state)
     uint16_t base;
 
     for (unsigned i = 0; i < 3; i++) {
-        uint64_t count = 0;
+        struct pollfd call = { .fd = d->queues[0].call_fd, .events = POLLIN };
+        uint64_t count = 0, end = tnd_now_ms() + d->timeout_ms;
+        while (poll(&call, 1, 0) == 0 && tnd_now_ms() < end) {
+            tnd_pass(d);
+        }
         tnd_settle(d, 20);
         assert_int_equal(read(d->queues[0].call_fd, &count, sizeof(count)), sizeof(count));
         assert_true(count >= 1 && count <= 2); /* a replaced call descriptor is rung once, too */
