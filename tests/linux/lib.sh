@@ -269,6 +269,15 @@ gs_guest_end() { # seconds
 
 # ---- the results ------------------------------------------------------------------------------
 
+# Whether the last guest hung before it said its first word, which emulators do now and then under
+# load. Cleans up, so that the case can be tried once more; the log tells.
+gs_never_came() {
+    ! grep -qa '^TENON' "$GS_CONSOLE" || return 1
+    echo "# the guest never came up; once more"
+    gs_end_all
+    rm -f "$GS_WORK"/*.sock "$GS_WORK"/*.img
+}
+
 # Runs a function as one test, and says so in TAP. Whatever it started is ended afterwards.
 gs_case() { # description function arguments...
     local what=$1 start=$SECONDS
@@ -278,7 +287,7 @@ gs_case() { # description function arguments...
         echo "ok $gs_test - $what # SKIP not asked for"
         return
     fi
-    if "$@"; then
+    if "$@" || { gs_never_came && "$@"; }; then
         echo "ok $gs_test - $what"
     else
         echo "not ok $gs_test - $what"
