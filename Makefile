@@ -4,6 +4,7 @@
 #   make install    with prefix=/usr and DESTDIR=/tmp/x as usual
 #   make check      everything that a change has to pass      make demo     a Linux guest on a disk of ours
 #   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
+#   make fresh      demo and check on a bare Debian (root)
 #   make faults     puts old faults in, one by one, and sees that a test goes red for each
 #   make format     clang-format over all C                   make clean
 
@@ -49,10 +50,13 @@ soak:
 faults:
 	tests/faults/plant.py $(if $(ONLY),--only $(ONLY))
 
+fresh:
+	scripts/fresh
+
 format:
 	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install check demo fuzz soak faults format clean
+.PHONY: all install check demo fuzz soak faults fresh format clean
