@@ -33,10 +33,11 @@ gs_die() {
 # may have it by now.
 gs_lives() { # pid
     local line
-    while read -r line; do
-        [ "$line" != PPid:$'\t'$$ ] || return 0
-    done 2>/dev/null <"/proc/$1/status"
-    return 1
+    # One short line, read in one piece: the longer files of /proc change between two reads.
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    line=${line##*) }
+    line=${line#* }
+    [ "${line%% *}" = $$ ]
 }
 
 # Ends one process: politely, then not.
