@@ -112,7 +112,7 @@ gs_daemon_end() { # [signal]
         gs_lives "$GS_DAEMON" || break
         sleep 0.05
     done
-    if gs_lives "$GS_DAEMON"; then
+    if [ "$i" = 100 ]; then
         echo "# the daemon is still there 5 seconds after TERM"
         gs_end "$GS_DAEMON" KILL
         return 1
