@@ -4,6 +4,7 @@
 #include "args.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tenon/opts.h>
@@ -101,4 +102,15 @@ int args_next(struct args *args, const struct args_option *table)
         return args_next(args, table);
     }
     return long_option(args, table, word);
+}
+
+bool args_number(const char *text, int base, unsigned long min, unsigned long max,
+                 unsigned long *to)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9') {
+        return false;
+    }
+    *to = strtoul(text, &end, base);
+    return *end == 0 && *to >= min && *to <= max;
 }

@@ -35,4 +35,8 @@ void args_begin(struct args *args, int argc, char **argv);
 /* The next option's id, or one of ARGS_*. */
 int args_next(struct args *args, const struct args_option *table);
 
+/* A whole number in this base from min to max, nothing behind it; false if it is none. */
+bool args_number(const char *text, int base, unsigned long min, unsigned long max,
+                 unsigned long *to);
+
 #endif

@@ -28,8 +28,8 @@ static void put_path(const char *path, bool double_commas)
 /* One -chardev and -device for each disk; quotes for the shell only where a path is. */
 static void put_qemu_disks(const struct blk_options *options, const char *device)
 {
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        const struct disk_options *disk = &options->disks[i];
+    for (unsigned i = 0; i < options->list.count; i++) {
+        const struct disk_options *disk = &options->list.disks[i];
         if (disk->is_operand && disk->socket) {
             printf(" \\\n    -chardev 'socket,id=disk%u,path=", i);
             put_path(disk->socket, true);
@@ -42,8 +42,8 @@ static void put_qemu_disks(const struct blk_options *options, const char *device
 static unsigned count_operands(const struct blk_options *options)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        count += options->disks[i].is_operand && options->disks[i].socket;
+    for (unsigned i = 0; i < options->list.count; i++) {
+        count += options->list.disks[i].is_operand && options->list.disks[i].socket;
     }
     return count;
 }
@@ -65,10 +65,10 @@ void blk_hints_print(const struct blk_options *options)
         stdout);
     put_qemu_disks(options, "vhost-user-blk-pci");
     fputs("\nCloud Hypervisor:\n    --memory size=1G,shared=on --disk", stdout);
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        if (options->disks[i].is_operand && options->disks[i].socket) {
+    for (unsigned i = 0; i < options->list.count; i++) {
+        if (options->list.disks[i].is_operand && options->list.disks[i].socket) {
             fputs(" 'vhost_user=true,socket=", stdout);
-            put_path(options->disks[i].socket, false);
+            put_path(options->list.disks[i].socket, false);
             fputs("'", stdout);
         }
     }

@@ -14,7 +14,7 @@
 #include "args.h"
 #include "report.h"
 
-enum { MAX_DISKS = 1024, MAX_WORKERS = 256 };
+enum { MAX_WORKERS = 256 };
 
 enum option {
     OPTION_DISK = 1,
@@ -47,18 +47,6 @@ static const struct args_option table[] = {
     { NULL, NULL, 0 },
 };
 
-/* A whole number in this base from min to max, nothing behind it. */
-static bool parse_number(const char *text, int base, unsigned long min, unsigned long max,
-                         unsigned long *to)
-{
-    char *end;
-    if (text[0] < '0' || text[0] > '9') {
-        return false;
-    }
-    *to = strtoul(text, &end, base);
-    return *end == 0 && *to >= min && *to <= max;
-}
-
 static bool take_fd(const char *option, const char *text, int *to)
 {
     unsigned long number;
@@ -66,7 +54,7 @@ static bool take_fd(const char *option, const char *text, int *to)
         report_error("--%s is given twice; keep one", option);
         return false;
     }
-    if (!parse_number(text, 10, 0, INT32_MAX, &number)) {
+    if (!args_number(text, 10, 0, INT32_MAX, &number)) {
         report_error("--%s %s is not the number of a descriptor; 3 is, for instance", option, text);
         return false;
     }
@@ -77,7 +65,7 @@ static bool take_fd(const char *option, const char *text, int *to)
 static bool take_mode(struct blk_options *options, const char *text)
 {
     unsigned long mode;
-    if (!parse_number(text, 8, 0, 0777, &mode)) {
+    if (!args_number(text, 8, 0, 0777, &mode)) {
         report_error("--socket-mode %s is not an octal mode from 0 to 0777; 0660 is the default",
                      text);
         return false;
@@ -89,7 +77,7 @@ static bool take_mode(struct blk_options *options, const char *text)
 static bool take_workers(struct blk_options *options, const char *text)
 {
     unsigned long count;
-    if (!parse_number(text, 10, 1, MAX_WORKERS, &count)) {
+    if (!args_number(text, 10, 1, MAX_WORKERS, &count)) {
         report_error("--workers %s is not a number from 1 to %d", text, MAX_WORKERS);
         return false;
     }
@@ -97,73 +85,15 @@ static bool take_workers(struct blk_options *options, const char *text)
     return true;
 }
 
-static bool take_log(const char *text)
-{
-    static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
-    for (int i = 0; levels[i]; i++) {
-        if (strcmp(text, levels[i]) == 0) {
-            report_set_level((enum tenon_log_level)i);
-            return true;
-        }
-    }
-    report_error("--log %s is not a level; there are error, warning, info and debug", text);
-    return false;
-}
-
-/*
- * Disks are read when all options are known: --read-only may come behind them. Until then `spec` of
- * each holds the text as it was given.
- */
-static bool keep_disk(struct blk_options *options, char *text, bool is_operand)
-{
-    if (options->disk_count == MAX_DISKS) {
-        report_error("more than %d disks; start another daemon for the others", MAX_DISKS);
-        free(text);
-        return false;
-    }
-    struct disk_options *grown =
-        realloc(options->disks, (options->disk_count + 1) * sizeof(*grown));
-    if (grown) {
-        options->disks = grown;
-    }
-    if (!text || !grown) {
-        report_error("out of memory");
-        free(text);
-        return false;
-    }
-    grown[options->disk_count++] = (struct disk_options){ .spec = text, .is_operand = is_operand };
-    return true;
-}
-
-/* "file=PATH" with the commas of the path doubled. */
-static char *file_text(const char *path)
-{
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) {
-        return NULL;
-    }
-    fputs("file=", out);
-    for (; *path; path++) {
-        fputs(*path == ',' ? ",," : (char[]){ *path, 0 }, out);
-    }
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
 static bool take_option(struct blk_options *options, int id, const char *value)
 {
     switch (id) {
     case ARGS_OPERAND:
-        return keep_disk(options, file_text(value), true);
+        return disk_list_add_file(&options->list, value, true);
     case OPTION_BLK_FILE:
-        return keep_disk(options, file_text(value), false);
+        return disk_list_add_file(&options->list, value, false);
     case OPTION_DISK:
-        return keep_disk(options, strdup(value), false);
+        return disk_list_add(&options->list, value);
     case OPTION_SOCKET_PATH:
         if (options->socket_path) {
             report_error("--socket-path is given twice; give each disk its own: --disk "
@@ -187,7 +117,7 @@ static bool take_option(struct blk_options *options, int id, const char *value)
         options->exit_on_disconnect = true;
         return true;
     case OPTION_LOG:
-        return take_log(value);
+        return report_take_level(value);
     case OPTION_HELP:
         options->help = true;
         return true;
@@ -196,59 +126,12 @@ static bool take_option(struct blk_options *options, int id, const char *value)
     }
 }
 
-static bool read_disks(struct blk_options *options)
-{
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        struct disk_options *disk = &options->disks[i];
-        char *text = disk->spec;
-        bool is_operand = disk->is_operand;
-        bool good = disk_options_read(disk, text, options->read_only);
-        free(text);
-        disk->is_operand = is_operand;
-        if (!good) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool name_is_taken(const struct blk_options *options, unsigned before, const char *name)
-{
-    for (unsigned i = 0; i < before; i++) {
-        if (strcmp(options->disks[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Names stand in logs and statistics, and are serial numbers: two disks must not share one. */
-static bool tell_names_apart(struct blk_options *options)
-{
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        struct disk_options *disk = &options->disks[i];
-        char base[DISK_NAME_BYTES];
-        memcpy(base, disk->name, sizeof(base));
-        for (unsigned n = 2; name_is_taken(options, i, disk->name); n++) {
-            if (disk->name_given) {
-                report_error("two disks are named '%s'; give each its own name=", disk->name);
-                return false;
-            }
-            snprintf(disk->name, sizeof(disk->name), "%.50s-%u", base, n);
-        }
-        if (disk->serial[0] == 0) {
-            snprintf(disk->serial, sizeof(disk->serial), "%.*s", SERIAL_BYTES, disk->name);
-        }
-    }
-    return true;
-}
-
 /* The disk that --socket-path, --fd or systemd's sockets are for; how many there are of them. */
 static unsigned disks_without_socket(const struct blk_options *options)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        count += options->disks[i].socket == NULL;
+    for (unsigned i = 0; i < options->list.count; i++) {
+        count += options->list.disks[i].socket == NULL;
     }
     return count;
 }
@@ -293,8 +176,8 @@ static bool place_sockets(struct blk_options *options)
     if (!check_ways(options)) {
         return false;
     }
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        struct disk_options *disk = &options->disks[i];
+    for (unsigned i = 0; i < options->list.count; i++) {
+        struct disk_options *disk = &options->list.disks[i];
         if (disk->socket || options->fd >= 0 || options->passed_sockets > 0) {
             continue;
         }
@@ -327,19 +210,21 @@ bool blk_options_read(struct blk_options *options, int argc, char **argv, int pa
     if (options->help) {
         return true;
     }
-    if (options->disk_count == 0) {
+    if (options->list.count == 0) {
         report_error("no disk was named; try `tenon blk disk.img`, or --help");
         return false;
     }
-    return read_disks(options) && tell_names_apart(options) && place_sockets(options);
+    if (!disk_list_read(&options->list, options->read_only)) {
+        return false;
+    }
+    for (unsigned i = 0; i < options->list.count; i++) {
+        struct disk_options *disk = &options->list.disks[i];
+        disk->queues = disk->queues ? disk->queues : DEFAULT_QUEUES;
+    }
+    return place_sockets(options);
 }
 
 void blk_options_free(struct blk_options *options)
 {
-    for (unsigned i = 0; i < options->disk_count; i++) {
-        disk_options_free(&options->disks[i]);
-    }
-    free(options->disks);
-    options->disks = NULL;
-    options->disk_count = 0;
+    disk_list_free(&options->list);
 }

@@ -9,29 +9,14 @@
 #include <sys/types.h>
 
 #include <tenon/base.h>
-#include <tenon/blk.h>
 
+#include "disk_options.h"
 #include "sockets.h"
 
-enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUES = 64, DEFAULT_QUEUE_SIZE = 1024 };
-
-/* One --disk, --blk-file or IMAGE. */
-struct disk_options {
-    char *spec;   /* what tenon_disk_open gets: the keys that are not ours */
-    char *file;   /* NULL: not a file */
-    char *socket; /* NULL: not named */
-    char name[DISK_NAME_BYTES];
-    bool name_given;
-    char serial[SERIAL_BYTES + 1]; /* empty: the name is used */
-    unsigned queues, queue_size;
-    enum tenon_cache cache;
-    bool no_discard;
-    bool is_operand; /* given as IMAGE: its socket is beside it, and we say how to use it */
-};
+enum { DEFAULT_QUEUES = 64 };
 
 struct blk_options {
-    struct disk_options *disks;
-    unsigned disk_count;
+    struct disk_list list;
     const char *socket_path; /* NULL: none */
     int fd;                  /* -1: none */
     int ready_fd;            /* -1: none */
@@ -49,9 +34,5 @@ struct blk_options {
  */
 bool blk_options_read(struct blk_options *options, int argc, char **argv, int passed_sockets);
 void blk_options_free(struct blk_options *options);
-
-/* Adds a disk by the text of --disk. False: reported. */
-bool disk_options_read(struct disk_options *disk, const char *text, bool read_only);
-void disk_options_free(struct disk_options *disk);
 
 #endif

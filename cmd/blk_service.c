@@ -56,7 +56,7 @@ struct service {
 
 static void remove_sockets(struct service *service)
 {
-    for (unsigned i = 0; i < service->options->disk_count; i++) {
+    for (unsigned i = 0; i < service->options->list.count; i++) {
         socket_remove(&service->exports[i].socket);
     }
 }
@@ -74,7 +74,7 @@ static void give_up_on(const struct export *hung)
 static void drained_too_long(void *opaque)
 {
     struct service *service = opaque;
-    for (unsigned i = 0; i < service->options->disk_count; i++) {
+    for (unsigned i = 0; i < service->options->list.count; i++) {
         if (service->exports[i].server) {
             give_up_on(&service->exports[i]);
         }
@@ -93,7 +93,7 @@ static void begin_stop(struct service *service)
     service->stopping = true;
     daemon_tell_stopping();
     tenon_timer_set(service->give_up, tenon_now() + DRAIN_SECONDS * 1000000000ULL);
-    for (unsigned i = 0; i < service->options->disk_count; i++) {
+    for (unsigned i = 0; i < service->options->list.count; i++) {
         struct export *export = &service->exports[i];
         if (export->server) {
             tenon_vhost_user_close(export->server, server_closed, export);
@@ -127,7 +127,7 @@ static void stop_posted(struct tenon_post *post)
 static bool nobody_comes(const struct service *service)
 {
     bool all_connected_sockets = true;
-    for (unsigned i = 0; i < service->options->disk_count; i++) {
+    for (unsigned i = 0; i < service->options->list.count; i++) {
         const struct export *export = &service->exports[i];
         if (export->connected) {
             return false;
@@ -157,40 +157,13 @@ static void front_end_event(void *opaque, struct tenon_vhost_user *server,
 
 /* ---- starting ---- */
 
-static int open_disk(struct export *export)
-{
-    const struct disk_options *options = export->options;
-    int result = tenon_disk_open(options->spec, &export->disk);
-    if (result < 0) {
-        report_error("disk '%s': %s", options->name, tenon_error());
-        return result == -EINVAL || result == -ERANGE ? EXIT_USAGE : EXIT_CANNOT;
-    }
-    return EXIT_OK;
-}
-
 static int make_device(struct export *export, unsigned index)
 {
     struct service *service = export->service;
-    const struct disk_options *options = export->options;
     unsigned workers = service->options->workers;
-    struct tenon_blk_opts blk = {
-        .size = sizeof(blk),
-        .name = options->name,
-        .disk = export->disk,
-        .workers = workers ? service->workers + index % workers : NULL,
-        .worker_count = workers,
-        .queues = options->queues,
-        .queue_size = options->queue_size,
-        .serial = options->serial,
-        .cache = options->cache,
-        .no_discard = options->no_discard,
-    };
-    int result = tenon_blk_new(&blk, &export->device);
-    if (result < 0) {
-        report_error("disk '%s': %s", options->name, tenon_error());
-        return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;
-    }
-    return EXIT_OK;
+    return disk_device_make(export->options, export->disk,
+                            workers ? service->workers + index % workers : NULL, workers,
+                            &export->device);
 }
 
 /* `passed` counts the sockets of systemd that earlier disks took. */
@@ -269,10 +242,10 @@ static int start_main(struct service *service)
 
 static int start_exports(struct service *service)
 {
-    unsigned count = service->options->disk_count;
+    unsigned count = service->options->list.count;
     int result = EXIT_OK;
     for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
-        result = open_disk(&service->exports[i]);
+        result = disk_device_open(service->exports[i].options, &service->exports[i].disk);
     }
     for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
         result = make_device(&service->exports[i], i);
@@ -293,7 +266,7 @@ static int start_exports(struct service *service)
 
 static void tell_ready(struct service *service)
 {
-    unsigned count = service->options->disk_count;
+    unsigned count = service->options->list.count;
     report_serving();
     for (unsigned i = 0; i < count; i++) {
         const struct export *export = &service->exports[i];
@@ -314,7 +287,7 @@ static void tell_ready(struct service *service)
 /* Sessions have ended. What their operations left running is waited for, not for ever. */
 static void free_exports(struct service *service)
 {
-    for (unsigned i = 0; service->exports && i < service->options->disk_count; i++) {
+    for (unsigned i = 0; service->exports && i < service->options->list.count; i++) {
         struct export *export = &service->exports[i];
         if (export->device && tenon_device_reset(export->device, DRAIN_SECONDS * 1000) < 0) {
             give_up_on(export);
@@ -343,14 +316,14 @@ static void free_service(struct service *service)
 static int run(struct service *service)
 {
     service->stop_post.fn = stop_posted;
-    service->exports = calloc(service->options->disk_count, sizeof(*service->exports));
+    service->exports = calloc(service->options->list.count, sizeof(*service->exports));
     if (!service->exports) {
         report_error("out of memory");
         return EXIT_CANNOT;
     }
-    for (unsigned i = 0; i < service->options->disk_count; i++) {
+    for (unsigned i = 0; i < service->options->list.count; i++) {
         service->exports[i] = (struct export){ .service = service,
-                                               .options = &service->options->disks[i],
+                                               .options = &service->options->list.disks[i],
                                                .socket = { .fd = -1, .lock_fd = -1 } };
     }
     int result = start_main(service);

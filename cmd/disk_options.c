@@ -5,7 +5,7 @@
  *
  *   "file=a.img,socket=a.sock,direct=on"  ──>  socket: a.sock   spec: "file=a.img,direct=on"
  */
-#include "blk_options.h"
+#include "disk_options.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -165,6 +165,16 @@ static bool take_discard(struct reading *reading, const char *value)
     return true;
 }
 
+static bool take_event_idx(struct reading *reading, const char *value)
+{
+    bool event_idx;
+    if (!take_switch("event-idx", value, &event_idx)) {
+        return false;
+    }
+    reading->disk->no_event_idx = !event_idx;
+    return true;
+}
+
 static const struct key keys[] = {
     { "file", take_file },
     { "socket", take_socket },
@@ -175,6 +185,7 @@ static const struct key keys[] = {
     { "cache", take_cache },
     { "read-only", take_read_only },
     { "discard", take_discard },
+    { "event-idx", take_event_idx },
     { "memory", NULL },
     { "fd", NULL },
     { "direct", NULL },
@@ -262,7 +273,7 @@ static void choose_name(struct disk_options *disk)
 
 bool disk_options_read(struct disk_options *disk, const char *text, bool read_only)
 {
-    *disk = (struct disk_options){ .queues = DEFAULT_QUEUES, .queue_size = DEFAULT_QUEUE_SIZE };
+    *disk = (struct disk_options){ .queue_size = DEFAULT_QUEUE_SIZE };
     size_t bytes;
     struct reading reading = { .disk = disk, .read_only = read_only };
     reading.spec = open_memstream(&disk->spec, &bytes);

@@ -51,6 +51,19 @@ void report_set_level(enum tenon_log_level level)
     top_level = level;
 }
 
+bool report_take_level(const char *word)
+{
+    static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+    for (int i = 0; levels[i]; i++) {
+        if (strcmp(word, levels[i]) == 0) {
+            report_set_level((enum tenon_log_level)i);
+            return true;
+        }
+    }
+    report_error("--log %s is not a level; there are error, warning, info and debug", word);
+    return false;
+}
+
 /* What stands before the text; the bytes written. */
 static size_t put_prefix(char *line, size_t bytes, enum tenon_log_level level)
 {

@@ -10,6 +10,8 @@
 #ifndef TENON_REPORT_H
 #define TENON_REPORT_H
 
+#include <stdbool.h>
+
 #include <tenon/base.h>
 
 /* Looks whether stderr is the journal's. First of all. */
@@ -20,6 +22,8 @@ void report_serving(void);
 
 /* Lines above this level are not printed. The default is TENON_LOG_INFO. */
 void report_set_level(enum tenon_log_level level);
+/* The same by the word of --log; a wrong one is reported, and false. */
+bool report_take_level(const char *word);
 
 void report_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

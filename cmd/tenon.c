@@ -23,6 +23,9 @@ static int cmd_version(int argc, char **argv);
 
 static const struct command commands[] = {
     { "blk", "serve disk images to virtual machines over vhost-user", cmd_blk },
+#ifdef TENON_RUN
+    { "run", "boot a Linux guest on KVM, with disks", cmd_run },
+#endif
     { "help", "say what there is; `tenon help blk` is `tenon blk --help`", cmd_help },
     { "version", "print the version", cmd_version },
 };
@@ -73,7 +76,7 @@ static int cmd_help(int argc, char **argv)
     if (!command) {
         return refuse_command(argv[1]);
     }
-    if (command->run != cmd_blk) {
+    if (command->run == cmd_help || command->run == cmd_version) {
         printf("tenon %s: %s\n", command->name, command->summary);
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_CANNOT;
     }

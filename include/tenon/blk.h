@@ -41,6 +41,7 @@ struct tenon_blk_opts {
     enum tenon_loop loop; /* of the worker that the device makes for itself */
     tenon_event_fn *event;
     void *opaque;
+    bool no_event_idx; /* do not offer EVENT_IDX: for comparisons, and drivers that get it wrong */
 };
 
 /*

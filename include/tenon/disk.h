@@ -213,6 +213,14 @@ TENON_API int tenon_disk_open(const char *spec, struct tenon_disk **out);
  */
 TENON_API void tenon_disk_close(struct tenon_disk *disk);
 
+/*
+ * Makes everything stable that has been written so far, as a guest's FLUSH does: before an image is
+ * handed on, or the process ends. Waits: 0 when it is done (or the disk has nothing volatile), the
+ * disk's error, -ETIMEDOUT after `timeout_ms` (it goes on by itself, and keeps the disk open till
+ * then), -ENOMEM, -EAGAIN (no thread). Any thread but a worker that the disk itself runs on.
+ */
+TENON_API int tenon_disk_flush(struct tenon_disk *disk, unsigned timeout_ms);
+
 /* What the disk is and can do now. Any thread. */
 TENON_API int tenon_disk_info(struct tenon_disk *disk, struct tenon_disk_info *info);
 /*

@@ -222,6 +222,7 @@ int tenon_blk_new(const struct tenon_blk_opts *given, struct tenon_device **out)
         .workers = opts.workers,
         .worker_count = opts.worker_count,
         .loop = opts.loop,
+        .no_event_idx = opts.no_event_idx,
         .event = opts.event,
         .event_opaque = opts.opaque,
     };

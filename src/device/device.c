@@ -33,6 +33,7 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     device->queue_max = init->queue_max;
     device->worker_count = init->worker_count;
     device->loop = init->loop;
+    device->no_event_idx = init->no_event_idx;
     device->event = init->event;
     device->event_opaque = init->event_opaque;
     device->name = strndup(init->name, NAME_MAX_BYTES);
@@ -83,6 +84,7 @@ static const uint64_t ring_features =
 void tenon_bus_features(const struct tenon_device *device, uint64_t features[2])
 {
     features[0] = ring_features;
+    features[0] &= device->no_event_idx ? ~((uint64_t)1 << TN_F_EVENT_IDX) : UINT64_MAX;
     features[1] = 0;
     device->type->features(device, features);
 }

@@ -92,6 +92,7 @@ struct tenon_device {
     unsigned worker_count;
     bool owns_worker; /* workers[0] is our own, made with the first queue */
     enum tenon_loop loop;
+    bool no_event_idx;
     tenon_event_fn *event;
     void *event_opaque;
     uint32_t generation;      /* atomic: of config space; odd while it changes */
@@ -126,6 +127,7 @@ struct tn_device_init {
     struct tenon_worker **workers;
     unsigned worker_count;
     enum tenon_loop loop;
+    bool no_event_idx; /* EVENT_IDX is not offered */
     tenon_event_fn *event;
     void *event_opaque;
 };

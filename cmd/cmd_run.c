@@ -1,0 +1,50 @@
+/*
+ * cmd_run.c: `tenon run`: a Linux guest on KVM. Here is what it says about itself; the options are
+ * read in run_options.c, run_service.c does the work, and the machine is in vmm/.
+ */
+#include <stdio.h>
+
+#include "cmd.h"
+#include "run_options.h"
+#include "run_service.h"
+
+static const char help[] =
+    "Usage: tenon run --kernel FILE [OPTION]... [IMAGE]...\n"
+    "Boots a Linux guest on KVM. IMAGE is short for --disk file=IMAGE.\n"
+    "\n"
+    "  --kernel FILE         a bzImage (vmlinuz) or an ELF kernel (vmlinux)\n"
+    "  --initrd FILE         its initramfs\n"
+    "  --cmdline TEXT        its command line (\"console=ttyS0\")\n"
+    "  --memory SIZE         (512M)\n"
+    "  --cpus N              (1)\n"
+    "  --disk KEY=VALUE,...  a disk: /dev/vda, then vdb, ... Keys, with their defaults:\n"
+    "      file=PATH | memory=SIZE | fd=N   name=TEXT   serial=NAME\n"
+    "      read-only=off  direct=off  discard=on  lock=on  offset=0  size=ALL\n"
+    "      block-size=512  queues=CPUS  queue-size=1024  engine=auto|inline|threads\n"
+    "      threads=4  cache=writeback|writethrough|unsafe  event-idx=on\n"
+    "  --huge-pages SIZE     back the memory by huge pages of 2M or 1G\n"
+    "  --boot WORD           how an ELF kernel is entered: auto, pvh or linux\n"
+    "  --interrupts WORD     auto, edge or level\n"
+    "  --devices WORD        how the kernel finds its disks: acpi, or cmdline\n"
+    "  --stats FILE          write counters at the end; - is standard error\n"
+    "  --no-kvm-probe        go on with a KVM that was found unable to run Linux\n"
+    "  --log LEVEL           error, warning, info (default) or debug, to stderr\n"
+    "On the console, Ctrl-A x ends the machine and Ctrl-A h helps.\n"
+    "Ends with 0 when the guest powered off, 5 when it wants to reboot, 6 when it panicked,\n"
+    "4 when KVM is of no use. Sizes take K, M, G, T. Details: man tenon-run\n";
+
+int cmd_run(int argc, char **argv)
+{
+    struct run_options options;
+    int result = EXIT_USAGE;
+
+    if (run_options_read(&options, argc, argv)) {
+        if (options.help) {
+            result = fputs(help, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_CANNOT;
+        } else {
+            result = run_service_run(&options);
+        }
+    }
+    run_options_free(&options);
+    return result;
+}

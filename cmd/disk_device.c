@@ -1,0 +1,43 @@
+/*
+ * disk_device.c: from the options of a disk to the disk, and to the block device that a guest sees.
+ */
+#include <errno.h>
+
+#include "cmd.h"
+#include "disk_options.h"
+#include "report.h"
+
+int disk_device_open(const struct disk_options *options, struct tenon_disk **out)
+{
+    int result = tenon_disk_open(options->spec, out);
+    if (result < 0) {
+        report_error("disk '%s': %s", options->name, tenon_error());
+        return result == -EINVAL || result == -ERANGE ? EXIT_USAGE : EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+int disk_device_make(const struct disk_options *options, struct tenon_disk *disk,
+                     struct tenon_worker **workers, unsigned worker_count,
+                     struct tenon_device **out)
+{
+    struct tenon_blk_opts blk = {
+        .size = sizeof(blk),
+        .name = options->name,
+        .disk = disk,
+        .workers = workers,
+        .worker_count = worker_count,
+        .queues = options->queues,
+        .queue_size = options->queue_size,
+        .serial = options->serial,
+        .cache = options->cache,
+        .no_discard = options->no_discard,
+        .no_event_idx = options->no_event_idx,
+    };
+    int result = tenon_blk_new(&blk, out);
+    if (result < 0) {
+        report_error("disk '%s': %s", options->name, tenon_error());
+        return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}

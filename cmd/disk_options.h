@@ -1,0 +1,57 @@
+/*
+ * disk_options.h: the disks that a command line asks for, of whatever subcommand. Reading them opens
+ * nothing; what is wrong is reported here, with what would be right.
+ */
+#ifndef TENON_DISK_OPTIONS_H
+#define TENON_DISK_OPTIONS_H
+
+#include <stdbool.h>
+
+#include <tenon/blk.h>
+
+enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUE_SIZE = 1024 };
+
+/* One --disk, --blk-file or IMAGE. */
+struct disk_options {
+    char *spec;   /* what tenon_disk_open gets: the keys that are not ours */
+    char *file;   /* NULL: not a file */
+    char *socket; /* NULL: not named */
+    char name[DISK_NAME_BYTES];
+    bool name_given;
+    char serial[SERIAL_BYTES + 1]; /* empty: the name is used */
+    unsigned queues;               /* 0: not named */
+    unsigned queue_size;
+    enum tenon_cache cache;
+    bool no_discard;
+    bool no_event_idx;
+    bool is_operand; /* given as IMAGE */
+};
+
+struct disk_list {
+    struct disk_options *disks;
+    unsigned count;
+};
+
+/* disk_list.c. Each reports what is wrong, and is false then. */
+
+/*
+ * Adds the text of a --disk, or a path that stands for --disk file=PATH. It is read later, when all
+ * options are known.
+ */
+bool disk_list_add(struct disk_list *list, const char *text);
+bool disk_list_add_file(struct disk_list *list, const char *path, bool is_operand);
+/* Reads all that were added; no two will have the same name. */
+bool disk_list_read(struct disk_list *list, bool read_only);
+void disk_list_free(struct disk_list *list);
+
+/* disk_options.c: reads one. */
+bool disk_options_read(struct disk_options *disk, const char *text, bool read_only);
+void disk_options_free(struct disk_options *disk);
+
+/* disk_device.c: opens the disk, and makes the device that is it. An exit code; was reported. */
+int disk_device_open(const struct disk_options *options, struct tenon_disk **out);
+int disk_device_make(const struct disk_options *options, struct tenon_disk *disk,
+                     struct tenon_worker **workers, unsigned worker_count,
+                     struct tenon_device **out);
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * run_service.c: the life of a guest.
+ *
+ *   options ──> KVM ──> disks ──> devices ──> machine ──> console ──> processors run
+ *                                                           │ the guest ends, a signal, Ctrl-A x
+ *   freed <── disks flushed <── devices paused (or given up after a while) <── processors stopped
+ *
+ * The main thread turns one worker: signals, and what the machine has to look after. Processors,
+ * queues and the console have threads of their own.
+ */
+#include "run_service.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <tenon/blk.h>
+
+#include "cmd.h"
+#include "daemon.h"
+#include "report.h"
+#include "run_stats.h"
+#include "terminal.h"
+#include "tty_mode.h"
+
+enum { DRAIN_SECONDS = 5 };
+
+struct service {
+    const struct run_options *options;
+    int kvm_fd;
+    struct tenon_disk **disks;
+    struct tenon_device **devices;
+    struct tenon_worker *main; /* signals; the machine's own callbacks */
+    struct vmm *vmm;
+    struct tenon_post wake; /* only ends the wait of the main loop */
+    atomic_bool ended;      /* by itself, by a signal or by a key */
+    bool drained;
+};
+
+/* ---- the end: from several threads ---- */
+
+static void woken(struct tenon_post *post)
+{
+    (void)post;
+}
+
+static void end_service(struct service *service)
+{
+    atomic_store(&service->ended, true);
+    tenon_worker_post(service->main, &service->wake);
+}
+
+static void guest_ended(void *opaque, enum vmm_end end)
+{
+    (void)end; /* vmm_how_ended tells it later */
+    end_service(opaque);
+}
+
+static void key_came(void *opaque)
+{
+    end_service(opaque);
+}
+
+/* The process ends here and now, so nothing that is registered for exit is called. */
+static void leave(int code)
+{
+    tty_mode_restore();
+    _exit(code);
+}
+
+static void signal_came(void *opaque)
+{
+    struct service *service = opaque;
+
+    if (atomic_load(&service->ended)) {
+        report_error("told to stop a second time: exiting without waiting for the disks");
+        leave(EXIT_UNDRAINED);
+    }
+    end_service(service);
+}
+
+/* ---- the console: between the guest's port and the terminal ---- */
+
+static size_t guest_wrote(void *opaque, const uint8_t *bytes, size_t count)
+{
+    (void)opaque;
+    return terminal_write(bytes, count);
+}
+
+static void guest_hungry(void *opaque)
+{
+    (void)opaque;
+    terminal_hungry();
+}
+
+static size_t user_typed(void *opaque, const uint8_t *bytes, size_t count)
+{
+    return vmm_console_input(((struct service *)opaque)->vmm, bytes, count);
+}
+
+static void user_ready(void *opaque)
+{
+    vmm_console_ready(((struct service *)opaque)->vmm);
+}
+
+/* ---- starting ---- */
+
+static int open_kvm(struct service *service)
+{
+    service->kvm_fd = vmm_kvm_open(!service->options->no_kvm_probe);
+    if (service->kvm_fd < 0) {
+        report_error("%s", vmm_error());
+        return EXIT_NO_KVM;
+    }
+    return EXIT_OK;
+}
+
+static int make_disks(struct service *service)
+{
+    const struct disk_list *list = &service->options->list;
+    int result = EXIT_OK;
+
+    service->disks = calloc(list->count + 1, sizeof(struct tenon_disk *));
+    service->devices = calloc(list->count + 1, sizeof(struct tenon_device *));
+    if (!service->disks || !service->devices) {
+        report_error("out of memory");
+        return EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < list->count && result == EXIT_OK; i++) {
+        result = disk_device_open(&list->disks[i], &service->disks[i]);
+    }
+    for (unsigned i = 0; i < list->count && result == EXIT_OK; i++) {
+        result =
+            disk_device_make(&list->disks[i], service->disks[i], NULL, 0, &service->devices[i]);
+    }
+    return result;
+}
+
+static int make_main(struct service *service)
+{
+    struct tenon_worker_opts opts = { .size = sizeof(opts), .name = "tenon" };
+
+    service->wake.fn = woken;
+    if (tenon_worker_new(&opts, &service->main) < 0) {
+        report_error("cannot make the main loop: %s", tenon_error());
+        return EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+static int make_machine(struct service *service)
+{
+    const struct run_options *options = service->options;
+    struct vmm_options machine = {
+        .kvm_fd = service->kvm_fd,
+        .kernel = options->kernel,
+        .initrd = options->initrd,
+        .command_line = options->command_line,
+        .boot = options->boot,
+        .memory_bytes = options->memory_bytes,
+        .huge_page_bytes = options->huge_page_bytes,
+        .cpus = options->cpus,
+        .devices = service->devices,
+        .device_count = options->list.count,
+        .trigger = options->trigger,
+        .windows_in_command_line = options->windows_in_command_line,
+        .worker = service->main,
+        .ended = guest_ended,
+        .console_write = guest_wrote,
+        .console_hungry = guest_hungry,
+        .opaque = service,
+    };
+
+    if (vmm_new(&machine, &service->vmm) < 0) {
+        report_error("%s", vmm_error());
+        return EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+static int start(struct service *service)
+{
+    static int (*const steps[])(struct service *) = { open_kvm, make_disks, make_main,
+                                                      make_machine };
+    const struct terminal_ops console = {
+        .input = user_typed, .ready = user_ready, .quit = key_came, .opaque = service
+    };
+    int result = EXIT_OK;
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == EXIT_OK; i++) {
+        result = steps[i](service);
+    }
+    if (result != EXIT_OK) {
+        return result;
+    }
+    if (!daemon_catch_signals(service->main, signal_came, service)) {
+        return EXIT_CANNOT;
+    }
+    report_serving();
+    if (!terminal_open(&console)) {
+        return EXIT_CANNOT;
+    }
+    if (vmm_start(service->vmm) < 0) {
+        report_error("%s", vmm_error());
+        return EXIT_CANNOT;
+    }
+    return EXIT_OK;
+}
+
+/* ---- ending ---- */
+
+/* Operations in the kernel's hands may never end. */
+static void give_up_on(const struct service *service, unsigned index)
+{
+    terminal_close();
+    report_error(
+        "disk '%s' did not finish its operations in %d seconds; exiting without them: look "
+        "at the storage below it",
+        service->options->list.disks[index].name, DRAIN_SECONDS);
+    leave(EXIT_UNDRAINED);
+}
+
+/* What the guest was told is done reaches the disk; what it was not told of is finished first. */
+static void drain(struct service *service)
+{
+    uint64_t deadline = tenon_now() + DRAIN_SECONDS * 1000000000ULL;
+
+    for (unsigned i = 0; i < service->options->list.count; i++) {
+        tenon_device_pause_begin(service->devices[i], NULL, NULL);
+    }
+    for (unsigned i = 0; i < service->options->list.count; i++) {
+        uint64_t now = tenon_now();
+        unsigned left = now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
+        if (tenon_device_pause(service->devices[i], left) < 0) {
+            give_up_on(service, i);
+        }
+        now = tenon_now();
+        left = now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
+        int result = tenon_disk_flush(service->disks[i], left);
+        if (result == -ETIMEDOUT) {
+            give_up_on(service, i);
+        }
+        if (result < 0) {
+            report_error("disk '%s': %s", service->options->list.disks[i].name, tenon_error());
+        }
+    }
+}
+
+static int exit_code(const struct service *service)
+{
+    switch (vmm_how_ended(service->vmm)) {
+    case VMM_RESET:
+        return EXIT_GUEST_RESET;
+    case VMM_PANICKED:
+        report_error("the guest's kernel panicked");
+        return EXIT_GUEST_PANICKED;
+    case VMM_FAILED:
+        report_error("%s", vmm_failure(service->vmm));
+        return EXIT_CANNOT;
+    case VMM_RUNS: /* told to stop */
+    case VMM_POWERED_OFF:
+        break;
+    }
+    return EXIT_OK;
+}
+
+static int run(struct service *service)
+{
+    while (!atomic_load(&service->ended)) {
+        if (tenon_worker_run(service->main, -1) < 0) {
+            report_error("the main loop failed: %s", tenon_error());
+            return EXIT_CANNOT;
+        }
+    }
+    vmm_stop(service->vmm);
+    drain(service);
+    terminal_close();
+    if (service->options->stats) {
+        run_stats_write(service->options->stats, service->vmm, service->devices,
+                        service->options->list.count);
+    }
+    return exit_code(service);
+}
+
+static void free_service(struct service *service)
+{
+    terminal_close();
+    vmm_free(service->vmm);
+    for (unsigned i = 0; service->devices && i < service->options->list.count; i++) {
+        tenon_device_free(service->devices[i]);
+        tenon_disk_close(service->disks[i]);
+    }
+    free(service->devices);
+    free(service->disks);
+    daemon_forget_signals();
+    tenon_worker_free(service->main);
+    if (service->kvm_fd >= 0) {
+        close(service->kvm_fd);
+    }
+}
+
+int run_service_run(const struct run_options *options)
+{
+    struct service service = { .options = options, .kvm_fd = -1 };
+
+    daemon_raise_file_limit();
+    int result = start(&service);
+    if (result == EXIT_OK) {
+        result = run(&service);
+    }
+    free_service(&service);
+    return result;
+}

@@ -1,0 +1,57 @@
+/*
+ * run_stats.c: counters as lines that people and scripts read.
+ */
+#include "run_stats.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report.h"
+
+struct pen {
+    FILE *out;
+    const char *device;
+};
+
+static void machine_line(void *opaque, const char *name, uint64_t value)
+{
+    const struct pen *pen = opaque;
+
+    fprintf(pen->out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static void device_line(void *opaque, const char *name, int queue, uint64_t value)
+{
+    const struct pen *pen = opaque;
+
+    if (queue < 0) {
+        fprintf(pen->out, "device %s %s %llu\n", pen->device, name, (unsigned long long)value);
+    } else {
+        fprintf(pen->out, "device %s queue %d %s %llu\n", pen->device, queue, name,
+                (unsigned long long)value);
+    }
+}
+
+void run_stats_write(const char *path, const struct vmm *vmm, struct tenon_device *const *devices,
+                     unsigned count)
+{
+    struct pen pen = { .out = strcmp(path, "-") == 0 ? stderr : fopen(path, "we") };
+
+    if (!pen.out) {
+        report_error("cannot write the counters to %s: %s", path, strerror(errno));
+        return;
+    }
+    vmm_stats(vmm, machine_line, &pen);
+    for (unsigned i = 0; i < count; i++) {
+        pen.device = tenon_device_name(devices[i]);
+        tenon_device_stats(devices[i], device_line, &pen);
+    }
+    bool bad = fflush(pen.out) != 0 || ferror(pen.out);
+    if (pen.out != stderr) {
+        bad = fclose(pen.out) != 0 || bad;
+    }
+    if (bad) {
+        report_error("cannot write the counters to %s: %s", path, strerror(errno));
+    }
+}

@@ -1,0 +1,350 @@
+/*
+ * terminal.c: the two threads of a guest's console. They may wait for ever (for a key, for a
+ * terminal that Ctrl-S has stopped, for a pipe that nobody reads), so they are threads of their own
+ * and are woken by a signal at the end; nobody else ever waits for them.
+ */
+#include "terminal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "tty_mode.h"
+
+enum { RING_BYTES = 64 * 1024, CHUNK = 4096, INPUT_CHUNK = 64, ESCAPE = 1 /* Ctrl-A */ };
+
+static const char help[] = "\r\n"
+                           "Ctrl-A x       end the virtual machine\r\n"
+                           "Ctrl-A h       this help\r\n"
+                           "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+
+static struct {
+    struct terminal_ops ops;
+    bool interactive;
+    pthread_t input, output;
+    atomic_bool closing;
+    pthread_mutex_t lock;
+    pthread_cond_t fed;     /* the ring is no longer empty */
+    pthread_cond_t changed; /* nothing is left to write, or a thread has ended */
+    pthread_cond_t hungry;
+    /* under lock */
+    bool has_input, has_output; /* the threads run */
+    uint8_t ring[RING_BYTES];
+    size_t at, count;
+    bool refused; /* ready() is owed */
+    bool wants_input;
+} terminal = { .lock = PTHREAD_MUTEX_INITIALIZER,
+               .fed = PTHREAD_COND_INITIALIZER,
+               .hungry = PTHREAD_COND_INITIALIZER };
+
+bool terminal_is_interactive(void)
+{
+    return terminal.interactive;
+}
+
+/* Its handler does nothing: it ends a read or a write that waits. */
+static int wake_signal(void)
+{
+    return SIGRTMIN + 1;
+}
+
+static void woken(int number)
+{
+    (void)number;
+}
+
+static bool is_closing(void)
+{
+    return atomic_load(&terminal.closing);
+}
+
+/* Somebody who shares the descriptor made it so that it does not wait. */
+static void pause_shortly(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+}
+
+/* The last thing that a thread does. */
+static void has_ended(bool *has)
+{
+    pthread_mutex_lock(&terminal.lock);
+    *has = false;
+    pthread_cond_broadcast(&terminal.changed);
+    pthread_mutex_unlock(&terminal.lock);
+}
+
+/* ---- output ---- */
+
+size_t terminal_write(const uint8_t *bytes, size_t count)
+{
+    pthread_mutex_lock(&terminal.lock);
+    size_t room = RING_BYTES - terminal.count, taken = count < room ? count : room;
+    for (size_t i = 0; i < taken; i++) {
+        terminal.ring[(terminal.at + terminal.count + i) % RING_BYTES] = bytes[i];
+    }
+    terminal.count += taken;
+    terminal.refused = terminal.refused || taken < count;
+    pthread_cond_signal(&terminal.fed);
+    pthread_mutex_unlock(&terminal.lock);
+    return taken;
+}
+
+/* Waits for something to write, and copies it; it leaves the ring when it was written. 0: the end. */
+static size_t next_chunk(uint8_t chunk[CHUNK])
+{
+    pthread_mutex_lock(&terminal.lock);
+    while (terminal.count == 0 && !is_closing()) {
+        pthread_cond_broadcast(&terminal.changed);
+        pthread_cond_wait(&terminal.fed, &terminal.lock);
+    }
+    size_t count = terminal.count < CHUNK ? terminal.count : CHUNK;
+    for (size_t i = 0; i < count; i++) {
+        chunk[i] = terminal.ring[(terminal.at + i) % RING_BYTES];
+    }
+    pthread_mutex_unlock(&terminal.lock);
+    return count;
+}
+
+static void drop_chunk(size_t bytes)
+{
+    pthread_mutex_lock(&terminal.lock);
+    terminal.at = (terminal.at + bytes) % RING_BYTES;
+    terminal.count -= bytes;
+    bool tell = terminal.refused;
+    terminal.refused = false;
+    pthread_mutex_unlock(&terminal.lock);
+    if (tell) {
+        terminal.ops.ready(terminal.ops.opaque);
+    }
+}
+
+static void *output_thread(void *opaque)
+{
+    uint8_t chunk[CHUNK];
+    bool broken = false; /* nobody reads any more: the guest goes on without a console */
+
+    size_t count;
+
+    (void)opaque;
+    while ((count = next_chunk(chunk)) > 0 && !is_closing()) {
+        size_t done = 0;
+        while (done < count && !broken && !is_closing()) {
+            ssize_t n = write(STDOUT_FILENO, chunk + done, count - done);
+            if (n >= 0) {
+                done += (size_t)n;
+            } else if (errno == EAGAIN) {
+                pause_shortly();
+            } else if (errno != EINTR) {
+                report_warning(
+                    "the console's output is lost from here on: cannot write to standard "
+                    "output: %s",
+                    strerror(errno));
+                broken = true;
+            }
+        }
+        drop_chunk(count);
+    }
+    has_ended(&terminal.has_output);
+    return NULL;
+}
+
+/* ---- input ---- */
+
+void terminal_hungry(void)
+{
+    pthread_mutex_lock(&terminal.lock);
+    terminal.wants_input = true;
+    pthread_cond_signal(&terminal.hungry);
+    pthread_mutex_unlock(&terminal.lock);
+}
+
+static void wait_hungry(void)
+{
+    pthread_mutex_lock(&terminal.lock);
+    while (!terminal.wants_input && !is_closing()) {
+        pthread_cond_wait(&terminal.hungry, &terminal.lock);
+    }
+    pthread_mutex_unlock(&terminal.lock);
+}
+
+static void give(const uint8_t *bytes, size_t count)
+{
+    while (count > 0 && !is_closing()) {
+        pthread_mutex_lock(&terminal.lock);
+        terminal.wants_input = false; /* before it is offered: a later wish must not be lost */
+        pthread_mutex_unlock(&terminal.lock);
+        size_t taken = terminal.ops.input(terminal.ops.opaque, bytes, count);
+        bytes += taken;
+        count -= taken;
+        if (count > 0) {
+            wait_hungry();
+        }
+    }
+}
+
+static void escaped(uint8_t key)
+{
+    switch (key) {
+    case 'x':
+    case 'X':
+        terminal.ops.quit(terminal.ops.opaque);
+        break;
+    case ESCAPE:
+        give(&key, 1);
+        break;
+    default:
+        terminal_write((const uint8_t *)help, sizeof(help) - 1);
+        break;
+    }
+}
+
+/* Keys for us are taken out; the others go on in runs. */
+static void take_keys(const uint8_t *keys, size_t count, bool *escape)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (*escape) {
+            *escape = false;
+            escaped(keys[i]);
+            from = i + 1;
+        } else if (keys[i] == ESCAPE) {
+            *escape = true;
+            give(keys + from, i - from);
+            from = i + 1;
+        }
+    }
+    give(keys + from, count - from);
+}
+
+/* One read; false when nothing will come any more: the guest goes on without. */
+static bool read_keys(bool *escape)
+{
+    uint8_t keys[INPUT_CHUNK];
+    ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
+
+    if (n > 0 && terminal.interactive) {
+        take_keys(keys, (size_t)n, escape);
+    } else if (n > 0) {
+        give(keys, (size_t)n); /* a file or a pipe: every byte is the guest's */
+    } else if (n < 0 && errno == EAGAIN) {
+        pause_shortly();
+    } else if (n == 0 || errno != EINTR) {
+        return false;
+    }
+    return true;
+}
+
+static void *input_thread(void *opaque)
+{
+    bool escape = false;
+
+    (void)opaque;
+    while (!is_closing() && read_keys(&escape)) {
+        continue;
+    }
+    has_ended(&terminal.has_input);
+    return NULL;
+}
+
+/* ---- both ---- */
+
+/* Signals are for the main thread. */
+static bool start(pthread_t *thread, bool *has, void *(*run)(void *), const char *name)
+{
+    pthread_attr_t attributes;
+    sigset_t others, old;
+
+    sigfillset(&others);
+    sigdelset(&others, wake_signal());
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &others, &old);
+    *has = true;
+    int error = pthread_create(thread, &attributes, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        *has = false;
+        report_error("cannot start a thread for the console: %s", strerror(error));
+        return false;
+    }
+    pthread_setname_np(*thread, name);
+    return true;
+}
+
+bool terminal_open(const struct terminal_ops *ops)
+{
+    struct sigaction action = { .sa_handler = woken }; /* no SA_RESTART: calls end with EINTR */
+    pthread_condattr_t attributes;
+
+    sigemptyset(&action.sa_mask);
+    sigaction(wake_signal(), &action, NULL);
+    terminal.ops = *ops;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&terminal.changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    terminal.interactive = tty_mode_raw();
+    return start(&terminal.output, &terminal.has_output, output_thread, "console-out") &&
+           start(&terminal.input, &terminal.has_input, input_thread, "console-in");
+}
+
+/* Waits for a change, until a time. False: the time has come. */
+static bool wait_change(const struct timespec *until)
+{
+    return pthread_cond_timedwait(&terminal.changed, &terminal.lock, until) == 0;
+}
+
+static struct timespec from_now(unsigned ms)
+{
+    struct timespec when;
+
+    clock_gettime(CLOCK_MONOTONIC, &when);
+    when.tv_nsec += (long)ms * 1000000;
+    when.tv_sec += when.tv_nsec / 1000000000;
+    when.tv_nsec %= 1000000000;
+    return when;
+}
+
+/*
+ * A signal may come just before the call that it was to end, so it comes again and again. A thread
+ * that even so does not end (its file hangs in the kernel) is left to the end of the process.
+ */
+static void end_threads(void)
+{
+    enum { TRIES = 100, WAIT_MS = 10 };
+
+    atomic_store(&terminal.closing, true);
+    for (int i = 0; i < TRIES && (terminal.has_input || terminal.has_output); i++) {
+        pthread_cond_signal(&terminal.fed);
+        pthread_cond_signal(&terminal.hungry);
+        if (terminal.has_input) {
+            pthread_kill(terminal.input, wake_signal());
+        }
+        if (terminal.has_output) {
+            pthread_kill(terminal.output, wake_signal());
+        }
+        struct timespec soon = from_now(WAIT_MS);
+        wait_change(&soon);
+    }
+}
+
+void terminal_close(void)
+{
+    struct timespec until = from_now(1000);
+
+    pthread_mutex_lock(&terminal.lock);
+    while (terminal.has_output && terminal.count > 0 && wait_change(&until)) {
+        continue;
+    }
+    end_threads();
+    pthread_mutex_unlock(&terminal.lock);
+    tty_mode_restore();
+}
