@@ -1,6 +1,6 @@
 /*
- * disk_list.c: the disks of one command line: kept as text while options are read, since --read-only
- * may come behind them; then read, and told apart by name.
+ * disk_list.c: the disks of one command line: kept as text while options are read, since what holds
+ * for all of them may come behind; then read, and told apart by name.
  */
 #include <stdio.h>
 #include <stdlib.h>

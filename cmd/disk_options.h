@@ -1,6 +1,6 @@
 /*
- * disk_options.h: the disks that a command line asks for, of whatever subcommand. Reading them opens
- * nothing; what is wrong is reported here, with what would be right.
+ * disk_options.h: the disks that a command line asks for, of whatever subcommand. Reading them
+ * opens nothing; what is wrong is reported here, with what would be right.
  */
 #ifndef TENON_DISK_OPTIONS_H
 #define TENON_DISK_OPTIONS_H

@@ -95,7 +95,7 @@ size_t terminal_write(const uint8_t *bytes, size_t count)
     return taken;
 }
 
-/* Waits for something to write, and copies it; it leaves the ring when it was written. 0: the end. */
+/* Waits for something to write, and copies it; it leaves the ring later. 0: the end. */
 static size_t next_chunk(uint8_t chunk[CHUNK])
 {
     pthread_mutex_lock(&terminal.lock);

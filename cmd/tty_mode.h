@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Makes standard input raw, if it is a terminal and we are in its foreground; true then. From now on
- * exit, signals that end us, and a suspension put it back, and a continuation makes it raw again.
- * Once.
+ * Makes standard input raw, if it is a terminal and we are in its foreground; true then. From now
+ * on exit, signals that end us, and a suspension put it back, and a continuation makes it raw
+ * again. Once.
  */
 bool tty_mode_raw(void);
 

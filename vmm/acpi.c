@@ -1,7 +1,7 @@
 /*
  * acpi.c: the ACPI tables by which a kernel finds its processors, its interrupt controllers, its
- * console and the virtio-mmio windows: a hardware-reduced machine (ACPI 6.4, section 4.1), which has
- * no registers but those named here.
+ * console and the virtio-mmio windows: a hardware-reduced machine (ACPI 6.4, section 4.1), which
+ * has no registers but those named here.
  *
  *   RSDP (0xe0000) ──> XSDT ──> FADT ──> DSDT    COM1, the panic device, one LNRO0005 per window
  *                          └──> MADT             processors, I/O APIC

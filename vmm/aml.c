@@ -98,7 +98,7 @@ static void begin(struct aml *aml)
     aml->open[aml->depth++] = aml->used;
 }
 
-/* PkgLength: it counts itself. One byte for up to 63; else the low 4 bits and up to 3 bytes more. */
+/* PkgLength counts itself. One byte for up to 63; else 4 bits there and up to 3 bytes more. */
 static unsigned encode_length(size_t bytes, uint8_t out[4])
 {
     if (bytes + 1 < 64) {

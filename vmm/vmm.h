@@ -67,8 +67,9 @@ struct vmm_options {
     /* Once, when the guest has ended by itself. On a thread of the machine: post, do not work. */
     void (*ended)(void *opaque, enum vmm_end end);
     /*
-     * The guest wrote to its console: takes what it can without waiting, and returns how much. After
-     * taking less than all it calls vmm_console_ready when it can take more. On a vCPU's thread.
+     * The guest wrote to its console: takes what it can without waiting, and returns how much.
+     * After taking less than all it calls vmm_console_ready when it can take more. On a vCPU's
+     * thread.
      */
     size_t (*console_write)(void *opaque, const uint8_t *bytes, size_t count);
     /* The console can take input again that vmm_console_input refused. On a vCPU's thread. */
@@ -90,9 +91,9 @@ int vmm_new(const struct vmm_options *options, struct vmm **out);
 int vmm_start(struct vmm *vmm);
 
 /*
- * Takes every processor out of the guest and ends its thread, also when the guest has not ended. It
- * does not wait for disks, except that a processor may be in a reset (half a second). The devices go
- * on with what they have in hand: pause them afterwards.
+ * Takes every processor out of the guest and ends its thread, also when the guest has not ended.
+ * It does not wait for disks, except that a processor may be in a reset (half a second). The
+ * devices go on with what they have in hand: pause them afterwards.
  */
 void vmm_stop(struct vmm *vmm);
 

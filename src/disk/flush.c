@@ -2,7 +2,7 @@
  * flush.c: a flush for whoever has no worker: a thread of its own opens a channel, flushes, and
  * closes it, while the caller waits no longer than it wants to.
  *
- *   tenon_disk_flush ──> thread: a worker, a channel, one FLUSH ──> ended ──> the caller, if it waits
+ *   tenon_disk_flush ──> thread: a worker, a channel, one FLUSH ──> ended ──> the caller
  *
  * When the caller has given up, the thread goes on alone and cleans up when the disk has answered.
  */

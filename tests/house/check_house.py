@@ -35,8 +35,10 @@ PROGRAMS = {
     "cmd": (), "vmm": (), "examples": (), "backends": (), "bench": ("driver",),
     "driver": ("base", "spec"),
     "tests/device": ("base", "spec", "driver"), "tests/kill9": ("base", "spec", "driver"),
-    "tests/linux": (), "tests/cli": (), "tests/abi": (),
+    "tests/linux": (), "tests/cli": (), "tests/abi": (), "tests/vmm": (),
 }
+# Folders of programs whose door another one may open; a test sees all of the folder it tests.
+PROGRAM_DOORS = {"cmd": ("vmm/vmm.h",), "tests/vmm": ("vmm/",), "fuzz": ("vmm/",)}
 # A door has its room's name, and the standard's numbers have the name of what they number.
 TWICE = ("vhost_user.h",)
 # These see the insides of one room, and the doors below it.
@@ -227,6 +229,8 @@ class House:
                 if room not in extra:
                     self.offence(path, line, f"\"{name}\" is inside of the library; {folder} sees "
                                  "<tenon/...> only")
+            elif name in self.files and name.startswith(PROGRAM_DOORS.get(folder, ("?",))):
+                continue
             elif bracket == '"' and not self.is_beside(folder, name, "driver" in extra):
                 self.offence(path, line, f"\"{name}\" does not exist beside this file")
 
