@@ -11,6 +11,7 @@
 #include "run_service.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ struct service {
     struct vmm *vmm;
     struct tenon_post wake; /* only ends the wait of the main loop */
     atomic_bool ended;      /* by itself, by a signal or by a key */
-    bool drained;
+    bool signalled;         /* a second signal ends us at once */
+    atomic_bool drained;
+    bool lost; /* a disk could not be flushed */
 };
 
 /* ---- the end: from several threads ---- */
@@ -74,10 +77,11 @@ static void signal_came(void *opaque)
 {
     struct service *service = opaque;
 
-    if (atomic_load(&service->ended)) {
+    if (service->signalled) {
         report_error("told to stop a second time: exiting without waiting for the disks");
         leave(EXIT_UNDRAINED);
     }
+    service->signalled = true;
     end_service(service);
 }
 
@@ -222,30 +226,71 @@ static void give_up_on(const struct service *service, unsigned index)
     leave(EXIT_UNDRAINED);
 }
 
-/* What the guest was told is done reaches the disk; what it was not told of is finished first. */
-static void drain(struct service *service)
+static unsigned ms_until(uint64_t deadline)
 {
+    uint64_t now = tenon_now();
+
+    return now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
+}
+
+/* Waits for one disk: what its guest was not told of is finished, and all of it made stable. */
+static void drain_disk(struct service *service, unsigned index, uint64_t deadline)
+{
+    if (tenon_device_pause(service->devices[index], ms_until(deadline)) < 0) {
+        give_up_on(service, index);
+    }
+    int result = tenon_disk_flush(service->disks[index], ms_until(deadline));
+    if (result == -ETIMEDOUT) {
+        give_up_on(service, index);
+    }
+    if (result < 0) {
+        report_error("disk '%s': %s; what the guest wrote last may be lost",
+                     service->options->list.disks[index].name, tenon_error());
+        service->lost = true;
+    }
+}
+
+/* On a thread of its own: the main one goes on to hear signals. */
+static void *drain(void *opaque)
+{
+    struct service *service = opaque;
     uint64_t deadline = tenon_now() + DRAIN_SECONDS * 1000000000ULL;
 
     for (unsigned i = 0; i < service->options->list.count; i++) {
-        tenon_device_pause_begin(service->devices[i], NULL, NULL);
+        tenon_device_pause_begin(service->devices[i], NULL, NULL); /* all at the same time */
     }
     for (unsigned i = 0; i < service->options->list.count; i++) {
-        uint64_t now = tenon_now();
-        unsigned left = now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
-        if (tenon_device_pause(service->devices[i], left) < 0) {
-            give_up_on(service, i);
-        }
-        now = tenon_now();
-        left = now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
-        int result = tenon_disk_flush(service->disks[i], left);
-        if (result == -ETIMEDOUT) {
-            give_up_on(service, i);
-        }
-        if (result < 0) {
-            report_error("disk '%s': %s", service->options->list.disks[i].name, tenon_error());
+        drain_disk(service, i, deadline);
+    }
+    atomic_store(&service->drained, true);
+    tenon_worker_post(service->main, &service->wake);
+    return NULL;
+}
+
+/* Turns the main thread's worker until that is so. */
+static bool run_until(struct service *service, const atomic_bool *what)
+{
+    while (!atomic_load(what)) {
+        if (tenon_worker_run(service->main, -1) < 0) {
+            report_error("the main loop failed: %s", tenon_error());
+            return false;
         }
     }
+    return true;
+}
+
+static bool drain_all(struct service *service)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, drain, service);
+
+    if (error != 0) {
+        report_error("cannot start a thread to drain the disks: %s", strerror(error));
+        return false;
+    }
+    bool drained = run_until(service, &service->drained);
+    pthread_join(thread, NULL);
+    return drained;
 }
 
 static int exit_code(const struct service *service)
@@ -263,19 +308,18 @@ static int exit_code(const struct service *service)
     case VMM_POWERED_OFF:
         break;
     }
-    return EXIT_OK;
+    return service->lost ? EXIT_CANNOT : EXIT_OK;
 }
 
 static int run(struct service *service)
 {
-    while (!atomic_load(&service->ended)) {
-        if (tenon_worker_run(service->main, -1) < 0) {
-            report_error("the main loop failed: %s", tenon_error());
-            return EXIT_CANNOT;
-        }
+    if (!run_until(service, &service->ended)) {
+        return EXIT_CANNOT;
     }
     vmm_stop(service->vmm);
-    drain(service);
+    if (!drain_all(service)) {
+        return EXIT_CANNOT;
+    }
     terminal_close();
     if (service->options->stats) {
         run_stats_write(service->options->stats, service->vmm, service->devices,
