@@ -334,7 +334,7 @@ int acpi_write(struct vmm *vmm)
     uint64_t madt = pen.error == 0 ? write_madt(&pen) : 0;
     uint64_t xsdt = pen.error == 0 ? write_xsdt(&pen, fadt, madt) : 0;
 
-    if (pen.error == 0) {
+    if (rsdp && pen.error == 0) {
         write_rsdp(rsdp, xsdt);
     }
     return pen.error;

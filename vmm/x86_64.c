@@ -170,8 +170,8 @@ static bool wants_pvh(const struct vmm *vmm, const struct kernel *kernel)
 
 int arch_load(struct vmm *vmm)
 {
-    struct kernel kernel;
-    struct x86_initrd initrd;
+    struct kernel kernel = { 0 };
+    struct x86_initrd initrd = { 0 };
     int error;
 
     if (!memory_at(vmm, 0, X86_KERNEL)) {

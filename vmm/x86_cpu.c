@@ -25,11 +25,6 @@ static int failed(const struct vmm_cpu *cpu, const char *what, long error)
 
 enum { CPUID_MAX = 256 };
 
-struct cpuid {
-    struct kvm_cpuid2 head;
-    struct kvm_cpuid_entry2 entries[CPUID_MAX];
-};
-
 enum {
     LEAF_BASIC = 0x1,
     LEAF_CACHE = 0x4,
@@ -84,21 +79,21 @@ static bool is_topology(const struct kvm_cpuid_entry2 *entry)
 }
 
 /* The host's topology is of no use: ours has one level of threads and one of cores. */
-static void write_topology(struct cpuid *cpuid, unsigned index, unsigned cpus)
+static void write_topology(struct kvm_cpuid2 *cpuid, unsigned index, unsigned cpus)
 {
     enum { LEVEL_THREAD = 1, LEVEL_CORE = 2, LEVELS = 3 };
     uint32_t kept = 0;
     bool known = false;
 
-    for (uint32_t i = 0; i < cpuid->head.nent; i++) {
+    for (uint32_t i = 0; i < cpuid->nent; i++) {
         known = known || cpuid->entries[i].function == LEAF_TOPOLOGY;
         if (!is_topology(&cpuid->entries[i])) {
             cpuid->entries[kept++] = cpuid->entries[i];
         }
     }
-    cpuid->head.nent = kept;
-    for (uint32_t level = 0; known && level < LEVELS && cpuid->head.nent < CPUID_MAX; level++) {
-        struct kvm_cpuid_entry2 *entry = &cpuid->entries[cpuid->head.nent++];
+    cpuid->nent = kept;
+    for (uint32_t level = 0; known && level < LEVELS && cpuid->nent < CPUID_MAX; level++) {
+        struct kvm_cpuid_entry2 *entry = &cpuid->entries[cpuid->nent++];
         *entry = (struct kvm_cpuid_entry2){ .function = LEAF_TOPOLOGY,
                                             .index = level,
                                             .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
@@ -115,21 +110,21 @@ static void write_topology(struct cpuid *cpuid, unsigned index, unsigned cpus)
 static int set_cpuid(struct vmm_cpu *cpu)
 {
     const struct vmm_options *options = &cpu->vmm->options;
-    struct cpuid *cpuid = calloc(1, sizeof(*cpuid));
+    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
     bool deadline =
         vmm_ioctl(options->kvm_fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 
     if (!cpuid) {
         return vmm_fail(-ENOMEM, "out of memory");
     }
-    cpuid->head.nent = CPUID_MAX;
-    long error = vmm_ioctl(options->kvm_fd, KVM_GET_SUPPORTED_CPUID, &cpuid->head);
+    cpuid->nent = CPUID_MAX;
+    long error = vmm_ioctl(options->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
     if (error == 0) {
-        for (uint32_t i = 0; i < cpuid->head.nent; i++) {
+        for (uint32_t i = 0; i < cpuid->nent; i++) {
             adapt_entry(&cpuid->entries[i], cpu->index, options->cpus, deadline);
         }
         write_topology(cpuid, cpu->index, options->cpus);
-        error = vmm_ioctl(cpu->fd, KVM_SET_CPUID2, &cpuid->head);
+        error = vmm_ioctl(cpu->fd, KVM_SET_CPUID2, cpuid);
     }
     free(cpuid);
     return error == 0 ? 0 : failed(cpu, "features", error);
@@ -141,13 +136,16 @@ static int set_cpuid(struct vmm_cpu *cpu)
 static int set_memory_types(struct vmm_cpu *cpu)
 {
     enum { MTRR_DEFAULT_TYPE = 0x2ff, MTRR_ON = 0x800, WRITE_BACK = 6 };
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entry;
-    } msrs = { .head.nmsrs = 1,
-               .entry = { .index = MTRR_DEFAULT_TYPE, .data = MTRR_ON | WRITE_BACK } };
-    long set = vmm_ioctl(cpu->fd, KVM_SET_MSRS, &msrs);
+    struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(msrs->entries[0]));
 
+    if (!msrs) {
+        return vmm_fail(-ENOMEM, "out of memory");
+    }
+    msrs->nmsrs = 1;
+    msrs->entries[0].index = MTRR_DEFAULT_TYPE;
+    msrs->entries[0].data = MTRR_ON | WRITE_BACK;
+    long set = vmm_ioctl(cpu->fd, KVM_SET_MSRS, msrs);
+    free(msrs);
     return set == 1 ? 0 : failed(cpu, "memory types", set < 0 ? set : -EINVAL);
 }
 
