@@ -66,6 +66,27 @@ int arch_probe_prepare(int vm_fd, int cpu_fd, uint8_t *memory)
 
 /* ---- the machine ---- */
 
+/*
+ * Every line also ends at the old pair of interrupt controllers. As firmware leaves them, they pass
+ * nothing on: a kernel that does not know of them would get their interrupts as exceptions.
+ */
+static long mask_old_controllers(const struct vmm *vmm)
+{
+    enum { MASTER_VECTOR = 0x08, SLAVE_VECTOR = 0x70 };
+    long error = 0;
+
+    for (uint32_t id = KVM_IRQCHIP_PIC_MASTER; error == 0 && id <= KVM_IRQCHIP_PIC_SLAVE; id++) {
+        struct kvm_irqchip chip = { .chip_id = id };
+        error = vmm_ioctl(vmm->fd, KVM_GET_IRQCHIP, &chip);
+        if (error == 0) {
+            chip.chip.pic.imr = 0xff;
+            chip.chip.pic.irq_base = id == KVM_IRQCHIP_PIC_MASTER ? MASTER_VECTOR : SLAVE_VECTOR;
+            error = vmm_ioctl(vmm->fd, KVM_SET_IRQCHIP, &chip);
+        }
+    }
+    return error;
+}
+
 int arch_create_machine(struct vmm *vmm)
 {
     struct kvm_pit_config timer = { .flags = KVM_PIT_SPEAKER_DUMMY };
@@ -73,6 +94,9 @@ int arch_create_machine(struct vmm *vmm)
 
     if (error == 0) {
         error = vmm_ioctl(vmm->fd, KVM_CREATE_IRQCHIP, NULL);
+    }
+    if (error == 0) {
+        error = mask_old_controllers(vmm);
     }
     if (error == 0) {
         error = vmm_ioctl(vmm->fd, KVM_CREATE_PIT2, &timer);
