@@ -22,6 +22,13 @@ bool tn_device_is_paused(const struct tenon_device *device)
     return device->paused && device->touching == 0;
 }
 
+/* What is waited for, as a question that a worker can be asked to turn for (tn_worker_wait). */
+struct wait {
+    struct tenon_device *device;
+    bool (*ready)(const struct tenon_device *device, uint32_t reset);
+    uint32_t reset;
+};
+
 static bool quiet(const struct tenon_device *device, uint32_t reset)
 {
     (void)reset;
@@ -39,15 +46,29 @@ static bool ended(const struct tenon_device *device, uint32_t reset)
     return tn_device_is_quiet(device) || (int32_t)(device->ended_resets - reset) >= 0;
 }
 
-/* Turns each worker that has no thread once. False when there is none. */
-static bool crank(struct tenon_device *device)
+static bool is_over(void *opaque)
 {
+    struct wait *wait = opaque;
+
+    pthread_mutex_lock(&wait->device->lock);
+    bool over = wait->ready(wait->device, wait->reset);
+    pthread_mutex_unlock(&wait->device->lock);
+    return over;
+}
+
+/*
+ * A little time for each worker that has no thread: here, or, while another thread is in its loop
+ * (which may be asleep there for long), by waking that one. False when there is none.
+ */
+static bool crank(struct wait *wait)
+{
+    struct tenon_device *device = wait->device;
     bool cranked = false;
 
     for (unsigned i = 0; i < device->worker_count; i++) {
         struct tenon_worker *worker = device->workers[i];
         if (!tn_worker_has_thread(worker) && !tenon_worker_here(worker)) {
-            tenon_worker_run(worker, CRANK_MS);
+            tn_worker_wait(worker, is_over, wait, CRANK_MS);
             cranked = true;
         }
     }
@@ -65,28 +86,27 @@ static int wait_until(struct tenon_device *device,
                       bool (*ready)(const struct tenon_device *device, uint32_t reset),
                       uint32_t reset, unsigned timeout_ms)
 {
+    struct wait wait = { device, ready, reset };
     uint64_t deadline = tenon_now() + (uint64_t)timeout_ms * 1000000u;
     struct timespec until = as_timespec(deadline);
-    int result = 0;
 
-    pthread_mutex_lock(&device->lock);
-    while (!ready(device, reset)) {
+    while (!is_over(&wait)) {
         if (tenon_now() >= deadline) {
-            result = tn_error(-ETIMEDOUT,
-                              "%s: operations of the disk are still under way after %u ms; "
-                              "ask again later",
-                              device->name, timeout_ms);
-            break;
+            return tn_error(-ETIMEDOUT,
+                            "%s: operations of the disk are still under way after %u ms; "
+                            "ask again later",
+                            device->name, timeout_ms);
         }
-        pthread_mutex_unlock(&device->lock);
-        bool cranked = crank(device);
+        if (crank(&wait)) {
+            continue;
+        }
         pthread_mutex_lock(&device->lock);
-        if (!cranked && !ready(device, reset)) {
+        if (!ready(device, reset)) {
             pthread_cond_timedwait(&device->changed, &device->lock, &until);
         }
+        pthread_mutex_unlock(&device->lock);
     }
-    pthread_mutex_unlock(&device->lock);
-    return result;
+    return 0;
 }
 
 int tn_device_wait_paused(struct tenon_device *device, unsigned timeout_ms)

@@ -1,6 +1,7 @@
 /*
  * test_embedder.c: what the embedder hears: that a thread could not be started (item 53 of the
- * conformance list), and when the device starts and stops.
+ * conformance list), and when the device starts and stops. And that a wait keeps its bound while
+ * another thread of the embedder's is asleep in the worker's loop.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +9,7 @@
 
 #include "harness.h"
 
-enum { BOUND_MS = 5000 };
+enum { BOUND_MS = 5000, HUNG_MS = 60 };
 
 /* ---- a thread that does not start: item 53 ---- */
 
@@ -220,10 +221,74 @@ static void stopped_is_told_whatever_stops_last(void **state)
     tenon_device_free(device);
 }
 
+/* ---- the embedder's main loop is asleep, and another thread waits for the device ---- */
+
+struct main_loop {
+    struct tenon_worker *worker;
+    struct tenon_post leave;
+    bool over;
+};
+
+static void leave_loop(struct tenon_post *post)
+{
+    struct main_loop *loop =
+        (struct main_loop *)(void *)((char *)post - offsetof(struct main_loop, leave));
+    loop->over = true;
+}
+
+static void *run_main_loop(void *opaque)
+{
+    struct main_loop *loop = opaque;
+
+    while (!loop->over) {
+        tenon_worker_run(loop->worker, -1);
+    }
+    return NULL;
+}
+
+static bool holds_one(void *fake)
+{
+    return fake_held(fake) == 1;
+}
+
+static void a_wait_is_bounded_while_another_thread_sleeps_in_the_loop(void **state)
+{
+    struct rig_options options = { .disk = RIG_DISK_FAKE };
+    struct rig *rig = rig_new(state, &options);
+    struct main_loop loop = { .worker = rig->workers[0], .leave = { .fn = leave_loop } };
+    struct tnd_blk_request read = { .type = TN_BLK_T_IN, .in_bytes = 512 };
+    pthread_t thread;
+
+    rig->driver->crank = NULL; /* this thread is a vCPU's, or the operator's */
+    assert_int_equal(pthread_create(&thread, NULL, run_main_loop, &loop), 0);
+    fake_hold(rig->fake, true);
+    assert_int_equal(tnd_blk_submit(rig->driver, 0, &read), 0);
+    assert_true(tnd_until(rig->driver, holds_one, rig->fake));
+
+    uint64_t begin = tnd_now_ms();
+    assert_int_equal(tenon_device_pause(rig->device, HUNG_MS), -ETIMEDOUT);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    tnd_mmio_set(rig->driver, TN_MMIO_STATUS, 0);
+    assert_int_not_equal(tnd_mmio_get(rig->driver, TN_MMIO_STATUS), 0);
+    assert_int_equal(tenon_device_reset(rig->device, HUNG_MS), -ETIMEDOUT);
+    assert_true(tnd_now_ms() - begin < BOUND_MS);
+
+    fake_release_all(rig->fake); /* and what they waited for is heard of at once */
+    assert_int_equal(tenon_device_reset(rig->device, BOUND_MS), 0);
+    tnd_blk_forget(rig->driver, &read);
+    assert_int_equal(tnd_reset(rig->driver), 0);
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    rig_check_alive(rig, 0);
+    tenon_worker_post(loop.worker, &loop.leave);
+    pthread_join(thread, NULL);
+    rig->driver->crank = rig_crank;
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST_ON(item53_a_worker_that_cannot_start_is_an_error, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
     RIG_TEST_ON(item53_behind_registers, RIG_MMIO | RIG_THREADS | RIG_EPOLL),
     RIG_TEST_ON(stopped_is_told_whatever_stops_last, RIG_MMIO),
+    RIG_TEST_ON(a_wait_is_bounded_while_another_thread_sleeps_in_the_loop, RIG_MMIO | RIG_INLINE),
 };
 
 int main(int argc, char **argv)
