@@ -27,23 +27,32 @@ uint32_t mmio_status(const struct tenon_mmio *mmio)
 
 /* ---- interrupts ---- */
 
+/*
+ * Says `level`, and again until it is what InterruptStatus says: another thread may have raised or
+ * acknowledged between the change of that and our call. Whoever says the last word has looked after
+ * it.
+ */
+void mmio_set_line(struct tenon_mmio *mmio, int level)
+{
+    int now = level;
+
+    do {
+        level = now;
+        mmio->irq(mmio->opaque, level);
+        now = __atomic_load_n(&mmio->interrupt_status, __ATOMIC_SEQ_CST) != 0;
+    } while (now != level);
+}
+
 void mmio_raise(struct tenon_mmio *mmio, uint32_t bits)
 {
     __atomic_fetch_or(&mmio->interrupt_status, bits, __ATOMIC_SEQ_CST);
-    mmio->irq(mmio->opaque, 1); /* for every event: an edge-triggered line needs each one */
+    mmio_set_line(mmio, 1); /* for every event: an edge-triggered line needs each one */
 }
 
 static void acknowledge(struct tenon_mmio *mmio, uint32_t bits)
 {
-    uint32_t left = __atomic_and_fetch(&mmio->interrupt_status, ~bits, __ATOMIC_SEQ_CST);
-
-    if (left != 0) {
-        return;
-    }
-    mmio->irq(mmio->opaque, 0);
-    /* An event may have raised the line before we lowered it: then it has to be up again. */
-    if (__atomic_load_n(&mmio->interrupt_status, __ATOMIC_SEQ_CST) != 0) {
-        mmio->irq(mmio->opaque, 1);
+    if (__atomic_and_fetch(&mmio->interrupt_status, ~bits, __ATOMIC_SEQ_CST) == 0) {
+        mmio_set_line(mmio, 0);
     }
 }
 

@@ -55,6 +55,7 @@ struct tenon_mmio {
 
 /* mmio.c */
 void mmio_raise(struct tenon_mmio *mmio, uint32_t bits);
+void mmio_set_line(struct tenon_mmio *mmio, int level);
 uint32_t mmio_status(const struct tenon_mmio *mmio);
 void mmio_needs_reset(struct tenon_mmio *mmio);
 

@@ -94,7 +94,7 @@ static void on_quiet(void *opaque)
         __atomic_store_n(&queue->stopping, 0, __ATOMIC_RELEASE);
     }
     __atomic_store_n(&mmio->interrupt_status, 0, __ATOMIC_SEQ_CST);
-    mmio->irq(mmio->opaque, 0);
+    mmio_set_line(mmio, 0);
     pthread_mutex_lock(&mmio->reset_lock);
     __atomic_store_n(&mmio->status, 0, __ATOMIC_RELEASE);
     mmio->resetting = false;
