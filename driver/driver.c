@@ -15,7 +15,24 @@
 #include "spec/virtio.h"
 #include "tenon_driver.h"
 
-enum { DEFAULT_QUEUE_SIZE = 256, SLICE_MS = 20 };
+enum { DEFAULT_QUEUE_SIZE = 256, DEFAULT_TIMEOUT_MS = 20000, SLICE_MS = 20 };
+
+int tnd_new(const struct tenon_driver_ops *ops, struct tnd_ram *ram, size_t bytes,
+            struct tenon_driver **out)
+{
+    struct tenon_driver *driver = bytes < sizeof(*driver) ? NULL : calloc(1, bytes);
+    if (!driver) {
+        return bytes < sizeof(*driver) ? -EINVAL : -ENOMEM;
+    }
+    driver->ops = ops;
+    driver->ram = ram;
+    driver->timeout_ms = DEFAULT_TIMEOUT_MS;
+    for (unsigned i = 0; i < TND_MAX_QUEUES; i++) {
+        driver->queues[i].kick_fd = driver->queues[i].call_fd = driver->queues[i].err_fd = -1;
+    }
+    *out = driver;
+    return 0;
+}
 
 uint64_t tnd_now_ms(void)
 {
@@ -124,7 +141,7 @@ int tnd_queues(struct tenon_driver *driver, const struct tnd_setup *setup)
             driver->queue_count = i + 1;
         }
     }
-    return driver->ops->live(driver);
+    return driver->ops->live ? driver->ops->live(driver) : 0;
 }
 
 int tnd_start(struct tenon_driver *driver, const struct tnd_setup *setup)
@@ -175,7 +192,9 @@ void tnd_free(struct tenon_driver *driver)
         return;
     }
     drop_rings(driver);
-    driver->ops->free(driver);
+    if (driver->ops->free) {
+        driver->ops->free(driver);
+    }
     free(driver);
 }
 
@@ -227,7 +246,7 @@ bool tnd_wait_broken(struct tenon_driver *driver, unsigned queue)
 /* One sleep of a driver that has nothing to do until an interrupt comes. */
 static void await_irq(struct tenon_driver *driver, unsigned queue)
 {
-    if (driver->crank) {
+    if (driver->crank || !driver->ops->irq_wait) {
         tnd_pass(driver);
     } else {
         driver->ops->irq_wait(driver, queue, SLICE_MS);

@@ -23,7 +23,9 @@
 
 struct mmio_driver {
     struct tenon_driver base;
-    struct tenon_mmio *window;
+    tnd_mmio_access_fn *access; /* NULL: not connected yet */
+    void *opaque;
+    struct tenon_mmio *window; /* NULL: connected through the embedder's code */
     bool by_fd;
     pthread_mutex_t lock; /* protects the rest */
     pthread_cond_t raised_now;
@@ -39,13 +41,13 @@ static struct mmio_driver *of(struct tenon_driver *driver)
 
 void tnd_mmio_get_raw(struct tenon_driver *driver, uint64_t offset, void *to, unsigned bytes)
 {
-    tenon_mmio_read(of(driver)->window, offset, to, bytes);
+    of(driver)->access(of(driver)->opaque, offset, to, bytes, false);
 }
 
 void tnd_mmio_set_raw(struct tenon_driver *driver, uint64_t offset, const void *from,
                       unsigned bytes)
 {
-    tenon_mmio_write(of(driver)->window, offset, from, bytes);
+    of(driver)->access(of(driver)->opaque, offset, (void *)(uintptr_t)from, bytes, true);
 }
 
 uint32_t tnd_mmio_get(struct tenon_driver *driver, uint64_t offset)
@@ -97,7 +99,7 @@ uint64_t tnd_mmio_raised(struct tenon_driver *driver)
  */
 static void handle_irq(struct mmio_driver *d)
 {
-    if (!d->window || tnd_mmio_level(&d->base) == 0) {
+    if (!d->access || tnd_mmio_level(&d->base) == 0) {
         return;
     }
     uint32_t status = tnd_mmio_get(&d->base, TN_MMIO_INTERRUPT_STATUS);
@@ -226,6 +228,9 @@ static int mmio_queue_start(struct tenon_driver *driver, unsigned queue)
         return -ENOTSUP; /* this transport begins at 0 */
     }
     if (of(driver)->by_fd && driver->queues[queue].kick_fd < 0) {
+        if (!of(driver)->window) {
+            return -ENOTSUP;
+        }
         driver->queues[queue].kick_fd = tenon_mmio_notify_fd(of(driver)->window, queue);
         if (driver->queues[queue].kick_fd < 0) {
             return driver->queues[queue].kick_fd;
@@ -345,25 +350,34 @@ static const struct tenon_driver_ops mmio_ops = {
 
 int tnd_mmio_new(struct tnd_ram *ram, struct tenon_driver **out)
 {
-    struct mmio_driver *d = calloc(1, sizeof(*d));
-    if (!d) {
-        return -ENOMEM;
+    int error = tnd_new(&mmio_ops, ram, sizeof(struct mmio_driver), out);
+    if (!error) {
+        pthread_mutex_init(&of(*out)->lock, NULL);
+        pthread_cond_init(&of(*out)->raised_now, NULL);
     }
-    d->base.ops = &mmio_ops;
-    d->base.ram = ram;
-    d->base.timeout_ms = 20000;
-    for (unsigned i = 0; i < TND_MAX_QUEUES; i++) {
-        d->base.queues[i].kick_fd = d->base.queues[i].call_fd = d->base.queues[i].err_fd = -1;
+    return error;
+}
+
+static void access_window(void *window, uint64_t offset, void *data, unsigned bytes, bool write)
+{
+    if (write) {
+        tenon_mmio_write(window, offset, data, bytes);
+    } else {
+        tenon_mmio_read(window, offset, data, bytes);
     }
-    pthread_mutex_init(&d->lock, NULL);
-    pthread_cond_init(&d->raised_now, NULL);
-    *out = &d->base;
-    return 0;
 }
 
 void tnd_mmio_connect(struct tenon_driver *driver, struct tenon_mmio *window)
 {
+    tnd_mmio_connect_through(driver, access_window, window);
     of(driver)->window = window;
+}
+
+void tnd_mmio_connect_through(struct tenon_driver *driver, tnd_mmio_access_fn *access, void *opaque)
+{
+    of(driver)->access = access;
+    of(driver)->opaque = opaque;
+    of(driver)->window = NULL;
 }
 
 void tnd_mmio_kick_by_fd(struct tenon_driver *driver, bool on)

@@ -356,21 +356,15 @@ static const struct tenon_driver_ops vhost_ops = {
 
 int tnd_vhost_new(struct tnd_ram *ram, int socket, struct tenon_driver **out)
 {
-    struct vhost_driver *d = calloc(1, sizeof(*d));
-    if (!d) {
-        return -ENOMEM;
+    int error = tnd_new(&vhost_ops, ram, sizeof(struct vhost_driver), out);
+    if (error) {
+        return error;
     }
-    d->base.ops = &vhost_ops;
-    d->base.ram = ram;
-    d->base.timeout_ms = 20000;
+    struct vhost_driver *d = (struct vhost_driver *)*out;
     d->socket = socket;
     d->protocol_wanted = KNOWN_PROTOCOL;
     d->back_end_queues = 1;
     d->back_end_channel = -1;
     d->inflight_fd = -1;
-    for (unsigned i = 0; i < TND_MAX_QUEUES; i++) {
-        d->base.queues[i].kick_fd = d->base.queues[i].call_fd = d->base.queues[i].err_fd = -1;
-    }
-    *out = &d->base;
     return 0;
 }

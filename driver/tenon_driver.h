@@ -36,6 +36,11 @@ enum { TND_MAX_QUEUES = 256 };
 
 struct tenon_driver;
 
+/*
+ * How the driver reaches a device. virtio-mmio and vhost-user are here; write these for a transport
+ * of your own, and hand them to tnd_new. `live`, `irq_wait` and `free` may be NULL, and so may
+ * whatever your tests do not ask for.
+ */
 struct tenon_driver_ops {
     const char *name;
     int (*offered)(struct tenon_driver *driver, uint64_t features[2]);
@@ -61,7 +66,7 @@ struct tenon_driver_ops {
     bool (*broken)(struct tenon_driver *driver,
                    unsigned queue); /* the device says that we broke this queue */
     int (*reset)(struct tenon_driver *driver);
-    void (*free)(struct tenon_driver *driver);
+    void (*free)(struct tenon_driver *driver); /* what the transport holds, not the driver itself */
 };
 
 struct tnd_setup {
@@ -99,6 +104,12 @@ struct tenon_driver {
     struct tnd_setup setup; /* as given to tnd_queues, defaults filled in */
 };
 
+/*
+ * A driver over a transport of yours: `bytes` of zeroed memory, a struct that begins with struct
+ * tenon_driver. `ram` is the caller's and outlives the driver. -EINVAL, -ENOMEM.
+ */
+int tnd_new(const struct tenon_driver_ops *ops, struct tnd_ram *ram, size_t bytes,
+            struct tenon_driver **out);
 /*
  * The whole way from reset to a device that runs, as Linux (MMIO) and QEMU (vhost-user) go it.
  * NULL: all defaults.
@@ -157,7 +168,18 @@ uint64_t tnd_now_ms(void);
 int tnd_mmio_new(struct tnd_ram *ram, struct tenon_driver **out);
 void tnd_mmio_irq(void *driver, int level);
 void tnd_mmio_connect(struct tenon_driver *driver, struct tenon_mmio *window);
-/* Kicks go by the ioeventfd instead of the register. Before the queues start. */
+/*
+ * Or through the code by which a guest's accesses come: your exit handler. `offset` is counted from
+ * the begin of the window; `data` is written to when the guest reads.
+ */
+typedef void tnd_mmio_access_fn(void *opaque, uint64_t offset, void *data, unsigned bytes,
+                                bool write);
+void tnd_mmio_connect_through(struct tenon_driver *driver, tnd_mmio_access_fn *access,
+                              void *opaque);
+/*
+ * Kicks go by the ioeventfd instead of the register. Before the queues start; after
+ * tnd_mmio_connect.
+ */
 void tnd_mmio_kick_by_fd(struct tenon_driver *driver, bool on);
 uint32_t tnd_mmio_get(struct tenon_driver *driver, uint64_t offset);
 void tnd_mmio_set(struct tenon_driver *driver, uint64_t offset, uint32_t value);

@@ -1,7 +1,8 @@
 /*
  * test_driver.c: the driver library itself: that its memory notices what it is there to notice, and
  * that a vhost-user front-end can be played in the ways in which real ones differ: without protocol
- * features, with a memory table, with a back-end that comes back.
+ * features, with a memory table, with a back-end that comes back. And that it goes through a VMM's
+ * own code where it is told to.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -133,6 +134,44 @@ static void requests_in_flight_survive_a_reconnect_VU_77(void **state)
     rig_check_alive(rig, 0);
 }
 
+/* ---- a VMM's own way to the registers ---- */
+
+struct handler {
+    struct rig *rig;
+    unsigned reads, writes;
+};
+
+static void handle(void *opaque, uint64_t offset, void *data, unsigned bytes, bool write)
+{
+    struct handler *handler = opaque;
+
+    if (write) {
+        handler->writes++;
+        tenon_mmio_write(handler->rig->window, offset, data, bytes);
+    } else {
+        handler->reads++;
+        tenon_mmio_read(handler->rig->window, offset, data, bytes);
+    }
+}
+
+static void registers_are_reached_through_the_vmms_code(void **state)
+{
+    struct rig_options o = { .no_start = true };
+    struct rig *rig = rig_new(state, &o);
+    struct handler handler = { .rig = rig };
+
+    tnd_mmio_connect_through(rig->driver, handle, &handler);
+    assert_int_equal(tnd_start(rig->driver, NULL), 0);
+    rig_check_alive(rig, 0);
+    assert_true(handler.reads > 10);
+    assert_true(handler.writes > 10);
+    /* What lies behind that code is not known: no descriptor of it either. */
+    assert_int_equal(tnd_reset(rig->driver), 0);
+    tnd_mmio_connect_through(rig->driver, handle, &handler);
+    tnd_mmio_kick_by_fd(rig->driver, true);
+    assert_int_equal(tnd_start(rig->driver, NULL), -ENOTSUP);
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST_ON(memory_is_given_and_taken_back, RIG_MMIO | RIG_INLINE | RIG_EPOLL),
     RIG_TEST_ON(a_snapshot_sees_one_byte, RIG_MMIO | RIG_INLINE | RIG_EPOLL),
@@ -141,6 +180,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(a_ring_goes_on_where_it_stopped_VU_37_39),
     RIG_TEST_ON(the_front_end_connects_again, RIG_VHOST),
     RIG_TEST_ON(requests_in_flight_survive_a_reconnect_VU_77, RIG_VHOST),
+    RIG_TEST_ON(registers_are_reached_through_the_vmms_code, RIG_MMIO),
 };
 
 int main(int argc, char **argv)
