@@ -28,7 +28,11 @@ struct tenon_blk_opts {
     size_t size;
     const char *name;        /* default "blk" */
     struct tenon_disk *disk; /* required; the device keeps it alive */
-    /* queue i runs on worker i mod n; they outlive the device. None: one of the device's own */
+    /*
+     * Queue i runs on worker i mod n; they outlive the device. None: one of the device's own, whose
+     * thread is started by whoever starts the first queue (with virtio-mmio a vCPU's thread) and
+     * inherits that one's CPUs, scheduling and seccomp filters.
+     */
     struct tenon_worker **workers;
     unsigned worker_count;
     unsigned queues;     /* 1 to 256; default 1 */

@@ -30,6 +30,7 @@ enum tenon_event {
     TENON_EVENT_STOPPED = 3  /* no queue runs any more */
 };
 
+/* Returns soon; does not pause, reset or free the device. */
 typedef void tenon_event_fn(void *opaque, struct tenon_device *device, enum tenon_event event,
                             const char *detail);
 

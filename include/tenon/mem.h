@@ -56,9 +56,10 @@ TENON_API int tenon_mem_new(struct tenon_mem **out);
 TENON_API int tenon_mem_add(struct tenon_mem *mem, const struct tenon_region *region);
 
 /*
- * Removes the region that begins at `gpa` and is `bytes` long. Returns at once; `released` tells
- * when it is really free. A queue whose rings lie there breaks (the guest is told). -ENOENT. Any
- * thread.
+ * Removes the region that was added with this `gpa` and `bytes`. Returns at once; `released` tells
+ * when it is really free: each queue has looked (a worker without a thread: when it was turned),
+ * and the requests that were under way have ended. A queue whose rings lie there breaks (the guest
+ * is told). -ENOENT. Any thread.
  */
 TENON_API int tenon_mem_remove(struct tenon_mem *mem, uint64_t gpa, uint64_t bytes);
 

@@ -5,7 +5,7 @@
  *
  *   own thread        tenon_worker_new, tenon_worker_start
  *   your loop         tenon_worker_new; watch tenon_worker_fd for reading; call
- *   tenon_worker_run(worker, 0) when it is readable
+ *                     tenon_worker_run(worker, 0) when it is readable
  *
  * Without tenon_worker_start the library starts no thread for this worker, and everything on it is
  * deterministic. "On the worker" below means: in a callback of it, in tenon_worker_run, or before
