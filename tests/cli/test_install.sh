@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs into an empty directory and uses what is there as a stranger would: every public header
 # alone in C and in C++, the examples through pkg-config, static and shared, the exported symbols,
-# the files for systemd and QEMU, the manual.
+# the files for systemd and QEMU, the manual. (That the examples do what they are to do, and what
+# docs/embedding.md says, is in test_embedding.py.)
 #
 # Usage: test_install.sh SOURCE BUILD     prints TAP. CC and CXX choose compilers, SANITIZE what the
 # build was made with.
@@ -54,22 +55,22 @@ test "$SANITIZE" = none || sanitize=-fsanitize=$SANITIZE
 diff "$stage/want" "$stage/have" >"$stage/out" 2>&1
 ok "every_public_header_is_installed" $?
 
-for header in "$prefix"/include/tenon/*.h; do
-    name=$(basename "$header")
+for header in "$prefix"/include/tenon/*.h "$prefix"/include/tenon_driver*.h; do
+    name=${header#"$prefix"/include/}
     # Twice, since a header must stand being included again.
-    printf '#include <tenon/%s>\n' "$name" "$name" >"$stage/unit.c"
+    printf '#include <%s>\n' "$name" "$name" >"$stage/unit.c"
     echo 'extern int filler;' >>"$stage/unit.c"
     cp "$stage/unit.c" "$stage/unit.cc"
     # shellcheck disable=SC2086
     $CC -std=c11 -pedantic $strict $cflags -fsyntax-only "$stage/unit.c" >"$stage/out" 2>&1
-    ok "header_${name}_is_C11" $?
+    ok "header_${name#tenon/}_is_C11" $?
     if ! command -v "${CXX%% *}" >/dev/null; then
-        skip "header_${name}_is_CXX17" "there is no C++ compiler ($CXX)"
+        skip "header_${name#tenon/}_is_CXX17" "there is no C++ compiler ($CXX)"
         continue
     fi
     # shellcheck disable=SC2086
     $CXX -std=c++17 -pedantic $strict $cflags -fsyntax-only "$stage/unit.cc" >"$stage/out" 2>&1
-    ok "header_${name}_is_CXX17" $?
+    ok "header_${name#tenon/}_is_CXX17" $?
 done
 
 # ---- examples against the installed library ----
@@ -77,11 +78,18 @@ done
 for example in "$source"/examples/*.c; do
     test -e "$example" || { skip "examples" "there are none"; break; }
     name=$(basename "$example" .c)
+    package=tenon
+    static=$libdir/libtenon.a
+    if grep -q '<tenon_driver.h>' "$example"; then
+        package=tenon-driver
+        static="$libdir/libtenon-driver.a $static"
+    fi
     compile="$CC -std=gnu17 -D_GNU_SOURCE $strict $sanitize $cflags $example"
     # shellcheck disable=SC2046
-    $compile -o "$stage/$name" $(pkg-config --libs tenon) -lpthread >"$stage/out" 2>&1
+    $compile -o "$stage/$name" $(pkg-config --libs $package) -lpthread >"$stage/out" 2>&1
     ok "example_${name}_builds_with_the_shared_library" $?
-    $compile -o "$stage/$name.static" "$libdir/libtenon.a" -lpthread >"$stage/out" 2>&1
+    # shellcheck disable=SC2086
+    $compile -o "$stage/$name.static" $static -lpthread >"$stage/out" 2>&1
     ok "example_${name}_builds_with_the_static_library" $?
 done
 
