@@ -3,8 +3,9 @@
  * matter (data has come, the transmitter is empty), loop-back. Bits per second and parity are kept
  * and mean nothing.
  *
- * A byte written goes to the console at once. If the console is full the port holds one byte and
- * shows itself busy, so that the guest waits and not the thread of its processor.
+ * A byte written goes to the console at once. If the console is full the port holds it and shows
+ * itself busy, so that the guest waits and not the thread of its processor. It holds as many as a
+ * real one: a driver that hears "empty" may send a whole FIFO without looking.
  */
 #include "serial.h"
 
@@ -85,15 +86,22 @@ static void put_input(struct serial *serial, uint8_t byte)
     serial->input[(serial->input_at + serial->input_count++) % SERIAL_FIFO] = byte;
 }
 
+/* A driver that does not wait for room loses what it sends, as on a wire. */
+static void hold(struct serial *serial, uint8_t byte)
+{
+    if (serial->held_count < (serial->fifo_on ? SERIAL_HELD : 1)) {
+        serial->held[serial->held_count++] = byte;
+    }
+}
+
 static void transmit(struct serial *serial, uint8_t byte)
 {
     serial->thr_pending = false; /* and pending again below: an edge for each byte */
     update_line(serial);
     if (serial->mcr & MCR_LOOP) {
         put_input(serial, byte);
-    } else if (serial->holds || serial->write(serial->opaque, &byte, 1) == 0) {
-        serial->held = byte; /* a driver that does not wait loses the one before, as on a wire */
-        serial->holds = true;
+    } else if (serial->held_count > 0 || serial->write(serial->opaque, &byte, 1) == 0) {
+        hold(serial, byte);
         return;
     }
     serial->thr_pending = true;
@@ -103,9 +111,11 @@ static void transmit(struct serial *serial, uint8_t byte)
 void serial_ready(struct serial *serial)
 {
     pthread_mutex_lock(&serial->lock);
-    if (serial->holds && serial->write(serial->opaque, &serial->held, 1) == 1) {
-        serial->holds = false;
-        serial->thr_pending = true;
+    if (serial->held_count > 0) {
+        size_t taken = serial->write(serial->opaque, serial->held, serial->held_count);
+        serial->held_count -= (unsigned)taken;
+        memmove(serial->held, serial->held + taken, serial->held_count);
+        serial->thr_pending = serial->held_count == 0;
         update_line(serial);
     }
     pthread_mutex_unlock(&serial->lock);
@@ -162,7 +172,7 @@ static uint8_t read_iir(struct serial *serial)
 
 static uint8_t read_lsr(struct serial *serial)
 {
-    uint8_t value = serial->holds ? 0 : LSR_EMPTY;
+    uint8_t value = serial->held_count > 0 ? 0 : LSR_EMPTY;
 
     value |= serial->input_count > 0 ? LSR_DATA : 0;
     value |= serial->overrun ? LSR_OVERRUN : 0;
@@ -212,7 +222,7 @@ static void write_ier(struct serial *serial, uint8_t value)
     bool newly = (value & IER_EMPTY) && !(serial->ier & IER_EMPTY);
 
     serial->ier = value & IER_MASK;
-    if (newly && !serial->holds) {
+    if (newly && serial->held_count == 0) {
         serial->thr_pending = true; /* it is empty, and the driver wants to hear of that now */
     }
 }

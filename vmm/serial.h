@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SERIAL_REGISTERS = 8, SERIAL_FIFO = 64 };
+enum { SERIAL_REGISTERS = 8, SERIAL_FIFO = 64, SERIAL_HELD = 16 };
 
 struct serial {
     pthread_mutex_t lock;
@@ -27,8 +27,8 @@ struct serial {
     bool refused;     /* input did not fit: hungry() is owed */
     uint8_t input[SERIAL_FIFO];
     unsigned input_at, input_count;
-    uint8_t held; /* a byte that the console could not take yet */
-    bool holds;
+    uint8_t held[SERIAL_HELD]; /* what the console could not take yet, the oldest first */
+    unsigned held_count;
     bool overrun;
 };
 
