@@ -73,7 +73,26 @@ static uint64_t end_of_need(const struct setup_header *header, uint64_t packed_e
         header->pref_address > arch_map.kernel_base ? header->pref_address : arch_map.kernel_base;
     uint64_t end = wanted + header->init_size;
 
-    return end > packed_end && end > wanted ? end : packed_end;
+    end = end < wanted ? UINT64_MAX : end;
+    return end > packed_end ? end : packed_end;
+}
+
+static int check_need(const struct image *image, const struct vmm *vmm, uint64_t end)
+{
+    if (end > arch_map.hole_base) {
+        return vmm_fail(-EINVAL,
+                        "the kernel %s is damaged: it wants to unpack itself to addresses up to "
+                        "0x%llx, where no guest has memory",
+                        image->path, (unsigned long long)end);
+    }
+    if (!memory_at(vmm, arch_map.kernel_base, end - arch_map.kernel_base)) {
+        return vmm_fail(
+            -ENOMEM,
+            "the kernel %s needs at least %llu MiB of memory to unpack itself; give the "
+            "guest more, with --memory",
+            image->path, (unsigned long long)((end + 0xfffff) >> 20));
+    }
+    return 0;
 }
 
 int bzimage_load(const struct image *image, const struct vmm *vmm, struct kernel *out)
@@ -104,12 +123,5 @@ int bzimage_load(const struct image *image, const struct vmm *vmm, struct kernel
     out->initrd_limit = (uint64_t)header.initrd_addr_max + 1;
     out->command_line_limit = header.cmdline_size;
     memcpy(out->header, &header, sizeof(header));
-    if (!memory_at(vmm, arch_map.kernel_base, out->end - arch_map.kernel_base)) {
-        return vmm_fail(
-            -ENOMEM,
-            "the kernel %s needs at least %llu MiB of memory to unpack itself; give the "
-            "guest more, with --memory",
-            image->path, (unsigned long long)((out->end + 0xfffff) >> 20));
-    }
-    return 0;
+    return check_need(image, vmm, out->end);
 }

@@ -51,7 +51,14 @@ static int load_segment(const struct image *image, const struct vmm *vmm, const 
     if (segment->p_memsz == 0) {
         return 0;
     }
-    if (segment->p_filesz > segment->p_memsz || segment->p_paddr < arch_map.kernel_base ||
+    if (segment->p_filesz > segment->p_memsz) {
+        return vmm_fail(-EINVAL,
+                        "the kernel %s is damaged: %llu bytes of it are to be put into %llu bytes "
+                        "of memory",
+                        image->path, (unsigned long long)segment->p_filesz,
+                        (unsigned long long)segment->p_memsz);
+    }
+    if (segment->p_paddr < arch_map.kernel_base ||
         !memory_at(vmm, segment->p_paddr, segment->p_memsz)) {
         return vmm_fail(
             -ENOMEM,
@@ -62,6 +69,9 @@ static int load_segment(const struct image *image, const struct vmm *vmm, const 
     }
     if (segment->p_paddr + segment->p_memsz > out->end) {
         out->end = segment->p_paddr + segment->p_memsz;
+    }
+    if (segment->p_filesz == 0) {
+        return 0; /* its place in the file means nothing, and may be behind the end */
     }
     /* What the file does not fill is zero: guest memory is new. */
     return image_load(image, vmm, segment->p_offset, segment->p_filesz, segment->p_paddr);
