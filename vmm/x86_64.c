@@ -156,17 +156,17 @@ static int load_initrd(const struct vmm *vmm, const struct kernel *kernel,
         return error;
     }
     top = top < kernel->initrd_limit ? top : kernel->initrd_limit;
-    if (kernel->end > top || image.bytes > top - kernel->end) {
+    /* Linux takes it that the first byte of an initrd is the first of a page. */
+    uint64_t gpa = image.bytes <= top ? (top - image.bytes) & ~(uint64_t)(PAGE - 1) : 0;
+    if (gpa < kernel->end) {
         error = vmm_fail(-ENOMEM,
                          "the initrd %s has %llu MiB, and beside the kernel only %llu MiB of the "
                          "guest's memory are left; give it more, with --memory",
                          image.path, (unsigned long long)(image.bytes >> 20),
                          (unsigned long long)(kernel->end > top ? 0 : (top - kernel->end) >> 20));
     } else {
-        initrd->bytes = image.bytes;
-        initrd->gpa = (top - image.bytes) & ~(uint64_t)(PAGE - 1);
-        initrd->gpa = initrd->gpa > kernel->end ? initrd->gpa : kernel->end;
-        error = image_load(&image, vmm, 0, image.bytes, initrd->gpa);
+        *initrd = (struct x86_initrd){ gpa, image.bytes };
+        error = image_load(&image, vmm, 0, image.bytes, gpa);
     }
     image_close(&image);
     return error;
