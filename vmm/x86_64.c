@@ -192,6 +192,21 @@ static bool wants_pvh(const struct vmm *vmm, const struct kernel *kernel)
     return vmm->options.boot != VMM_BOOT_LINUX && kernel->pvh_entry != 0;
 }
 
+/* A kernel that would crash with its first instruction is better told so. */
+static int check_entry(const struct vmm *vmm, const struct kernel *kernel)
+{
+    uint64_t entry = wants_pvh(vmm, kernel) ? kernel->pvh_entry : kernel->entry;
+
+    if (entry >= arch_map.kernel_base && entry < kernel->end) {
+        return 0;
+    }
+    return vmm_fail(
+        -EINVAL,
+        "the kernel %s begins at address 0x%llx, where nothing of it is loaded; use its "
+        "bzImage (vmlinuz), or one that has a PVH entry",
+        vmm->options.kernel, (unsigned long long)entry);
+}
+
 int arch_load(struct vmm *vmm)
 {
     struct kernel kernel = { 0 };
@@ -210,6 +225,9 @@ int arch_load(struct vmm *vmm)
                          "the kernel %s has no PVH entry: use an ELF kernel (vmlinux) that "
                          "was built with CONFIG_PVH, or leave out --boot pvh",
                          vmm->options.kernel);
+    }
+    if (error == 0) {
+        error = check_entry(vmm, &kernel);
     }
     if (error == 0) {
         error = load_initrd(vmm, &kernel, &initrd);
