@@ -114,3 +114,13 @@ bool args_number(const char *text, int base, unsigned long min, unsigned long ma
     *to = strtoul(text, &end, base);
     return *end == 0 && *to >= min && *to <= max;
 }
+
+bool args_once(const char *name, const char *value, const char **to)
+{
+    if (*to) {
+        report_error("--%s is given twice; keep one", name);
+        return false;
+    }
+    *to = value;
+    return true;
+}

@@ -35,6 +35,9 @@ void args_begin(struct args *args, int argc, char **argv);
 /* The next option's id, or one of ARGS_*. */
 int args_next(struct args *args, const struct args_option *table);
 
+/* Keeps an option's value; an option that was given before is reported, and false. */
+bool args_once(const char *name, const char *value, const char **to);
+
 /* A whole number in this base from min to max, nothing behind it; false if it is none. */
 bool args_number(const char *text, int base, unsigned long min, unsigned long max,
                  unsigned long *to);

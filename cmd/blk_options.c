@@ -26,6 +26,8 @@ enum option {
     OPTION_WORKERS,
     OPTION_EXIT_ON_DISCONNECT,
     OPTION_READY_FD,
+    OPTION_CONTROL,
+    OPTION_METRICS,
     OPTION_LOG,
     OPTION_CAPABILITIES,
     OPTION_HELP
@@ -41,6 +43,8 @@ static const struct args_option table[] = {
     { "workers", "N", OPTION_WORKERS },
     { "exit-on-disconnect", NULL, OPTION_EXIT_ON_DISCONNECT },
     { "ready-fd", "N", OPTION_READY_FD },
+    { "control", "PATH", OPTION_CONTROL },
+    { "metrics", "PATH|ADDRESS:PORT", OPTION_METRICS },
     { "log", "LEVEL", OPTION_LOG },
     { "print-capabilities", NULL, OPTION_CAPABILITIES },
     { "help", NULL, OPTION_HELP },
@@ -116,6 +120,10 @@ static bool take_option(struct blk_options *options, int id, const char *value)
     case OPTION_EXIT_ON_DISCONNECT:
         options->exit_on_disconnect = true;
         return true;
+    case OPTION_CONTROL:
+        return args_once("control", value, &options->admin.control);
+    case OPTION_METRICS:
+        return args_once("metrics", value, &options->admin.metrics);
     case OPTION_LOG:
         return report_take_level(value);
     case OPTION_HELP:

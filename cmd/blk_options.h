@@ -10,6 +10,7 @@
 
 #include <tenon/base.h>
 
+#include "admin.h"
 #include "disk_options.h"
 #include "sockets.h"
 
@@ -18,8 +19,9 @@ enum { DEFAULT_QUEUES = 64 };
 struct blk_options {
     struct disk_list list;
     const char *socket_path; /* NULL: none */
-    int fd;                  /* -1: none */
-    int ready_fd;            /* -1: none */
+    struct admin_options admin;
+    int fd;       /* -1: none */
+    int ready_fd; /* -1: none */
     mode_t socket_mode;
     bool read_only;
     bool exit_on_disconnect;

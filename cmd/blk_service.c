@@ -46,6 +46,7 @@ struct service {
     struct export *exports;
     struct tenon_worker *main;     /* sessions, signals */
     struct tenon_worker **workers; /* twice the list, so that each disk can begin at another one */
+    struct admin admin;
     struct tenon_timer *give_up;
     struct tenon_post stop_post;
     unsigned open_servers;
@@ -264,6 +265,30 @@ static int start_exports(struct service *service)
     return result;
 }
 
+/* Not here: the command is not answered yet. */
+static void told_to_quit(void *opaque)
+{
+    struct service *service = opaque;
+    tenon_worker_post(service->main, &service->stop_post);
+}
+
+static int open_admin(struct service *service)
+{
+    if (!admin_open(&service->admin, &service->options->admin, service->main, told_to_quit,
+                    service)) {
+        return EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < service->options->list.count; i++) {
+        const struct export *export = &service->exports[i];
+        const struct control_disk disk = { export->options->name, export->options->file,
+                                           export->disk, export->device, &export->connected };
+        if (!admin_add(&service->admin, &disk)) {
+            return EXIT_CANNOT;
+        }
+    }
+    return EXIT_OK;
+}
+
 static void tell_ready(struct service *service)
 {
     unsigned count = service->options->list.count;
@@ -303,6 +328,7 @@ static void free_exports(struct service *service)
 
 static void free_service(struct service *service)
 {
+    admin_close(&service->admin);
     free_exports(service);
     for (unsigned i = 0; service->workers && i < service->options->workers; i++) {
         tenon_worker_free(service->workers[i]);
@@ -329,6 +355,9 @@ static int run(struct service *service)
     int result = start_main(service);
     if (result == EXIT_OK) {
         result = start_exports(service);
+    }
+    if (result == EXIT_OK) {
+        result = open_admin(service);
     }
     if (result == EXIT_OK) {
         tell_ready(service);

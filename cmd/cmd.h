@@ -29,5 +29,7 @@ enum exit_code {
 int cmd_blk(int argc, char **argv);
 /* Only where TENON_RUN is defined: there is a vmm/ for this machine. */
 int cmd_run(int argc, char **argv);
+/* Only where TENON_CONTROL is defined: built with json-c. */
+int cmd_stat(int argc, char **argv);
 
 #endif

@@ -29,6 +29,8 @@ static const char help[] =
     "  --workers N           N threads for all queues, not one for each disk\n"
     "  --exit-on-disconnect  end when the last front-end has gone\n"
     "  --ready-fd N          write a line to descriptor N when sockets are open\n"
+    "  --control PATH        a socket to ask and command this process by: tenon stat\n"
+    "  --metrics WHERE       serve counters to Prometheus at a path or 127.0.0.1:PORT\n"
     "  --log LEVEL           error, warning, info (default) or debug, to stderr\n"
     "  --print-capabilities  print what QEMU's management tools ask for\n"
     "Sizes take K, M, G, T. Details: man tenon-blk\n";

@@ -27,6 +27,8 @@ static const char help[] =
     "  --interrupts WORD     auto, edge or level\n"
     "  --devices WORD        how the kernel finds its disks: acpi, or cmdline\n"
     "  --stats FILE          write counters at the end; - is standard error\n"
+    "  --control PATH        a socket to ask and command this process by: tenon stat\n"
+    "  --metrics WHERE       serve counters to Prometheus at a path or 127.0.0.1:PORT\n"
     "  --no-kvm-probe        go on with a KVM that was found unable to run Linux\n"
     "  --log LEVEL           error, warning, info (default) or debug, to stderr\n"
     "On the console, Ctrl-A x ends the machine and Ctrl-A h helps.\n"

@@ -22,6 +22,8 @@ enum option {
     OPTION_INTERRUPTS,
     OPTION_DEVICES,
     OPTION_STATS,
+    OPTION_CONTROL,
+    OPTION_METRICS,
     OPTION_NO_KVM_PROBE,
     OPTION_LOG,
     OPTION_HELP
@@ -39,6 +41,8 @@ static const struct args_option table[] = {
     { "interrupts", "auto|edge|level", OPTION_INTERRUPTS },
     { "devices", "acpi|cmdline", OPTION_DEVICES },
     { "stats", "FILE", OPTION_STATS },
+    { "control", "PATH", OPTION_CONTROL },
+    { "metrics", "PATH|ADDRESS:PORT", OPTION_METRICS },
     { "no-kvm-probe", NULL, OPTION_NO_KVM_PROBE },
     { "log", "LEVEL", OPTION_LOG },
     { "help", NULL, OPTION_HELP },
@@ -133,16 +137,6 @@ static bool take_cpus(struct run_options *options, const char *text)
     return true;
 }
 
-static bool take_once(const char *option, const char *value, const char **to)
-{
-    if (*to) {
-        report_error("--%s is given twice; keep one", option);
-        return false;
-    }
-    *to = value;
-    return true;
-}
-
 static bool take_option(struct run_options *options, int id, const char *value)
 {
     switch (id) {
@@ -151,13 +145,17 @@ static bool take_option(struct run_options *options, int id, const char *value)
     case OPTION_DISK:
         return disk_list_add(&options->list, value);
     case OPTION_KERNEL:
-        return take_once("kernel", value, &options->kernel);
+        return args_once("kernel", value, &options->kernel);
     case OPTION_INITRD:
-        return take_once("initrd", value, &options->initrd);
+        return args_once("initrd", value, &options->initrd);
     case OPTION_CMDLINE:
-        return take_once("cmdline", value, &options->command_line);
+        return args_once("cmdline", value, &options->command_line);
     case OPTION_STATS:
-        return take_once("stats", value, &options->stats);
+        return args_once("stats", value, &options->stats);
+    case OPTION_CONTROL:
+        return args_once("control", value, &options->admin.control);
+    case OPTION_METRICS:
+        return args_once("metrics", value, &options->admin.metrics);
     case OPTION_MEMORY:
         return take_memory(options, value);
     case OPTION_HUGE_PAGES:

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin.h"
 #include "disk_options.h"
 #include "vmm/vmm.h"
 
@@ -16,6 +17,7 @@ struct run_options {
     const char *initrd; /* NULL: none */
     const char *command_line;
     const char *stats; /* where counters are written at the end, "-": stderr; NULL: nowhere */
+    struct admin_options admin;
     uint64_t memory_bytes, huge_page_bytes;
     unsigned cpus;
     enum vmm_boot boot;

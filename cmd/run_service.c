@@ -35,6 +35,7 @@ struct service {
     struct tenon_device **devices;
     struct tenon_worker *main; /* signals; the machine's own callbacks */
     struct vmm *vmm;
+    struct admin admin;
     struct tenon_post wake; /* only ends the wait of the main loop */
     atomic_bool ended;      /* by itself, by a signal or by a key */
     bool signalled;         /* a second signal ends us at once */
@@ -49,8 +50,10 @@ static void woken(struct tenon_post *post)
     (void)post;
 }
 
-static void end_service(struct service *service)
+static void end_service(void *opaque)
 {
+    struct service *service = opaque;
+
     atomic_store(&service->ended, true);
     tenon_worker_post(service->main, &service->wake);
 }
@@ -184,6 +187,23 @@ static int make_machine(struct service *service)
     return EXIT_OK;
 }
 
+static int open_admin(struct service *service)
+{
+    if (!admin_open(&service->admin, &service->options->admin, service->main, end_service,
+                    service)) {
+        return EXIT_CANNOT;
+    }
+    for (unsigned i = 0; i < service->options->list.count; i++) {
+        const struct disk_options *options = &service->options->list.disks[i];
+        const struct control_disk disk = { options->name, options->file, service->disks[i],
+                                           service->devices[i], NULL };
+        if (!admin_add(&service->admin, &disk)) {
+            return EXIT_CANNOT;
+        }
+    }
+    return EXIT_OK;
+}
+
 static int start(struct service *service)
 {
     static int (*const steps[])(struct service *) = { open_kvm, make_disks, make_main,
@@ -201,6 +221,10 @@ static int start(struct service *service)
     }
     if (!daemon_catch_signals(service->main, signal_came, service)) {
         return EXIT_CANNOT;
+    }
+    result = open_admin(service);
+    if (result != EXIT_OK) {
+        return result;
     }
     report_serving();
     if (!terminal_open(&console)) {
@@ -317,6 +341,7 @@ static int run(struct service *service)
         return EXIT_CANNOT;
     }
     vmm_stop(service->vmm);
+    admin_close(&service->admin); /* a resume would undo the pause that comes now */
     if (!drain_all(service)) {
         return EXIT_CANNOT;
     }
@@ -331,6 +356,7 @@ static int run(struct service *service)
 static void free_service(struct service *service)
 {
     terminal_close();
+    admin_close(&service->admin);
     vmm_free(service->vmm);
     for (unsigned i = 0; service->devices && i < service->options->list.count; i++) {
         tenon_device_free(service->devices[i]);

@@ -26,6 +26,9 @@ static const struct command commands[] = {
 #ifdef TENON_RUN
     { "run", "boot a Linux guest on KVM, with disks", cmd_run },
 #endif
+#ifdef TENON_CONTROL
+    { "stat", "show what a serving process has done", cmd_stat },
+#endif
     { "help", "say what there is; `tenon help blk` is `tenon blk --help`", cmd_help },
     { "version", "print the version", cmd_version },
 };

@@ -21,6 +21,7 @@ import cli_words
 import cli_sockets
 import cli_life
 import cli_disks
+import cli_control
 
 
 def main():

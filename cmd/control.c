@@ -1,0 +1,103 @@
+/*
+ * control.c: the control socket: its lines in, its lines out.
+ */
+#include "control_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+
+enum { SOCKET_MODE = 0600 };
+
+void control_answer(struct asker *asker, const char *key, struct json_object *value)
+{
+    struct peer *peer = asker->peer;
+    struct json_object *answer = json_object_new_object();
+    if (asker->id) {
+        json_object_object_add(answer, "id", asker->id);
+    }
+    json_object_object_add(answer, key, value);
+    if (peer->fd >= 0 && peer->generation == asker->generation) {
+        size_t bytes;
+        const char *text =
+            json_object_to_json_string_length(answer, JSON_C_TO_STRING_PLAIN, &bytes);
+        char *line = malloc(bytes + 1);
+        peer->owed--;
+        if (line) {
+            memcpy(line, text, bytes);
+            line[bytes] = '\n';
+            peer_put(peer, line, bytes + 1);
+            free(line);
+        }
+    }
+    json_object_put(answer);
+}
+
+/* Does each whole line. */
+static void take_lines(void *opaque, struct peer *peer)
+{
+    struct control *control = opaque;
+    unsigned long generation = peer->generation;
+    char *end;
+    while ((end = memchr(peer->in, '\n', peer->in_bytes)) != NULL) {
+        size_t bytes = (size_t)(end - peer->in);
+        struct asker asker = { .peer = peer, .generation = generation };
+        peer->owed++;
+        control_do(control, &asker, peer->in, bytes);
+        if (peer->fd < 0 || peer->generation != generation) {
+            return;
+        }
+        peer_take(peer, bytes + 1);
+    }
+}
+
+struct control *control_open(const char *path, struct tenon_worker *worker,
+                             void (*quit)(void *opaque), void *opaque)
+{
+    struct control *control = calloc(1, sizeof(*control));
+    if (!control) {
+        report_error("out of memory");
+        return NULL;
+    }
+    control->quit = quit;
+    control->opaque = opaque;
+    control->socket.fd = control->socket.lock_fd = -1;
+    if (tenon_timer_new(worker, control_look_at_pauses, control, &control->timer) < 0) {
+        report_error("cannot make a timer: %s", tenon_error());
+        control_close(control);
+        return NULL;
+    }
+    if (!socket_listen(&control->socket, path, SOCKET_MODE) ||
+        !peers_open(&control->peers, control->socket.fd, worker, take_lines, control)) {
+        control_close(control);
+        return NULL;
+    }
+    return control;
+}
+
+bool control_add(struct control *control, const struct control_disk *disk)
+{
+    struct control_disk *grown =
+        realloc(control->disks, (control->disk_count + 1) * sizeof(*grown));
+    if (!grown) {
+        report_error("out of memory");
+        return false;
+    }
+    control->disks = grown;
+    grown[control->disk_count++] = *disk;
+    return true;
+}
+
+void control_close(struct control *control)
+{
+    if (!control) {
+        return;
+    }
+    control_forget(control);
+    peers_close(&control->peers);
+    tenon_timer_free(control->timer);
+    socket_remove(&control->socket);
+    free(control->disks);
+    free(control);
+}

@@ -1,0 +1,52 @@
+/*
+ * control_inside.h: between control.c (connections), control_commands.c (what they ask for) and
+ * control_pause.c (what is answered later).
+ */
+#ifndef TENON_CONTROL_INSIDE_H
+#define TENON_CONTROL_INSIDE_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+#include "control.h"
+#include "peers.h"
+#include "sockets.h"
+
+struct control {
+    struct serving_socket socket;
+    struct peers peers;
+    void (*quit)(void *opaque);
+    void *opaque;
+    struct control_disk *disks;
+    unsigned disk_count;
+    struct pause *pauses;      /* control_pause.c: those that are not complete */
+    struct tenon_timer *timer; /* runs while there are any */
+};
+
+/* Who asked, and under what name; a peer may leave before it is answered. */
+struct asker {
+    struct peer *peer;
+    unsigned long generation;
+    struct json_object *id; /* NULL: none */
+};
+
+/* control_commands.c: does what one line asks for; answers now or later. */
+void control_do(struct control *control, struct asker *asker, const char *line, size_t bytes);
+/* The index of the disk that the question names; -1: it names none, -2: answered with an error. */
+int control_named_disk(struct control *control, struct asker *asker, struct json_object *question);
+void control_ok(struct asker *asker, struct json_object *answer);
+void control_error(struct asker *asker, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* control_pause.c */
+void control_pause(struct control *control, struct asker *asker, struct json_object *question);
+void control_resume(struct control *control, struct asker *asker, struct json_object *question);
+/* Answers the pauses that have become complete. On a timer. */
+void control_look_at_pauses(void *control);
+/* Nobody is answered any more. */
+void control_forget(struct control *control);
+
+/* control.c: sends an answer: {"id": ..., key: value}. Takes the value and the asker's id. */
+void control_answer(struct asker *asker, const char *key, struct json_object *value);
+
+#endif

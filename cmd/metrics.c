@@ -1,0 +1,258 @@
+/*
+ * metrics.c: counters by HTTP: one request a connection, answered and closed.
+ */
+#include "metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "peers.h"
+#include "report.h"
+#include "sockets.h"
+
+enum { SOCKET_MODE = 0660, BACKLOG = 16, PORT_MAX = 65535 };
+
+struct metrics {
+    struct serving_socket socket;
+    struct peers peers;
+    struct tenon_device **devices;
+    unsigned device_count;
+};
+
+/* ---- the text: all values of one name stand together, as the format wants it ---- */
+
+struct sample {
+    const char *name; /* the library's, for ever */
+    unsigned device;
+    int queue; /* -1: the whole device */
+    uint64_t value;
+};
+
+struct samples {
+    struct sample *all;
+    size_t count, room;
+    unsigned device;
+    bool failed;
+};
+
+static void collect(void *opaque, const char *name, int queue, uint64_t value)
+{
+    struct samples *samples = opaque;
+    if (samples->count == samples->room) {
+        size_t room = samples->room ? 2 * samples->room : 256;
+        struct sample *grown = realloc(samples->all, room * sizeof(*grown));
+        if (!grown) {
+            samples->failed = true;
+            return;
+        }
+        samples->all = grown;
+        samples->room = room;
+    }
+    samples->all[samples->count++] = (struct sample){ name, samples->device, queue, value };
+}
+
+static void put_label(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\n') {
+            fputs("\\n", out);
+        } else {
+            fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+        }
+    }
+}
+
+static void put_sample(FILE *out, const struct metrics *metrics, const struct sample *sample)
+{
+    fprintf(out, "tenon_device_%s_total{device=\"", sample->name);
+    put_label(out, tenon_device_name(metrics->devices[sample->device]));
+    if (sample->queue >= 0) {
+        fprintf(out, "\",queue=\"%d", sample->queue);
+    }
+    fprintf(out, "\"} %" PRIu64 "\n", sample->value);
+}
+
+/* Each name once, with all that has it; the order is that of the first device's counters. */
+static void put_samples(FILE *out, const struct metrics *metrics, struct samples *samples)
+{
+    for (size_t i = 0; i < samples->count; i++) {
+        const char *name = samples->all[i].name;
+        if (!name) {
+            continue;
+        }
+        fprintf(out, "# TYPE tenon_device_%s_total counter\n", name);
+        for (size_t j = i; j < samples->count; j++) {
+            struct sample *sample = &samples->all[j];
+            if (sample->name && strcmp(sample->name, name) == 0) {
+                put_sample(out, metrics, sample);
+                sample->name = j > i ? NULL : sample->name;
+            }
+        }
+    }
+}
+
+/* Freed by the caller; NULL: no memory. */
+static char *make_text(const struct metrics *metrics, size_t *bytes)
+{
+    struct samples samples = { 0 };
+    char *text = NULL;
+    FILE *out = open_memstream(&text, bytes);
+    if (!out) {
+        return NULL;
+    }
+    for (samples.device = 0; samples.device < metrics->device_count; samples.device++) {
+        tenon_device_stats(metrics->devices[samples.device], collect, &samples);
+    }
+    fprintf(out, "# TYPE tenon_info gauge\ntenon_info{version=\"%s\"} 1\n", tenon_version());
+    put_samples(out, metrics, &samples);
+    free(samples.all);
+    if (fclose(out) != 0 || samples.failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- HTTP, as much of it as a scraper needs ---- */
+
+static void answer(struct peer *peer, const char *status, const char *text, size_t bytes)
+{
+    char head[256];
+    int length = snprintf(head, sizeof(head),
+                          "HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4\r\n"
+                          "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                          status, bytes);
+    unsigned long generation = peer->generation;
+    peer->owed = 1; /* until the body is there, too */
+    peer->closing = true;
+    peer_put(peer, head, (size_t)length);
+    if (peer->fd >= 0 && peer->generation == generation) {
+        peer->owed = 0;
+        peer_put(peer, text, bytes);
+    }
+}
+
+static void answer_metrics(const struct metrics *metrics, struct peer *peer)
+{
+    size_t bytes = 0;
+    char *text = make_text(metrics, &bytes);
+    if (text) {
+        answer(peer, "200 OK", text, bytes);
+        free(text);
+    } else {
+        static const char sorry[] = "out of memory\n";
+        answer(peer, "500 Internal Server Error", sorry, sizeof(sorry) - 1);
+    }
+}
+
+static void take_request(void *opaque, struct peer *peer)
+{
+    static const char where[] = "GET /metrics ", root[] = "GET / ";
+    static const char other[] = "there is only GET /metrics\n";
+    if (!memmem(peer->in, peer->in_bytes, "\r\n\r\n", 4)) {
+        return; /* the rest of the head comes later */
+    }
+    if ((peer->in_bytes > sizeof(where) && memcmp(peer->in, where, sizeof(where) - 1) == 0) ||
+        (peer->in_bytes > sizeof(root) && memcmp(peer->in, root, sizeof(root) - 1) == 0)) {
+        answer_metrics(opaque, peer);
+    } else {
+        answer(peer, "404 Not Found", other, sizeof(other) - 1);
+    }
+}
+
+/* ---- where it listens ---- */
+
+/* ADDRESS:PORT? Then it is none of a path. */
+static bool parse_address(const char *where, struct sockaddr_in *out)
+{
+    char address[INET_ADDRSTRLEN];
+    unsigned long port;
+    const char *colon = strrchr(where, ':');
+    if (!colon || (size_t)(colon - where) >= sizeof(address) ||
+        !args_number(colon + 1, 10, 0, PORT_MAX, &port)) {
+        return false;
+    }
+    memcpy(address, where, (size_t)(colon - where));
+    address[colon - where] = 0;
+    *out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    return inet_pton(AF_INET, address, &out->sin_addr) == 1;
+}
+
+static bool listen_loopback(struct serving_socket *socket_out, const char *where,
+                            const struct sockaddr_in *address)
+{
+    const int on = 1;
+    if (ntohl(address->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
+        report_error("--metrics %s is no address of this machine's loopback, and counters are for "
+                     "nobody else: use 127.0.0.1:PORT, or a path",
+                     where);
+        return false;
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    socket_out->fd = fd;
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    }
+    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        report_error("cannot listen at --metrics %s: %s; choose another port", where,
+                     strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool listen_somewhere(struct serving_socket *socket_out, const char *where)
+{
+    struct sockaddr_in address;
+    return parse_address(where, &address) ? listen_loopback(socket_out, where, &address)
+                                          : socket_listen(socket_out, where, SOCKET_MODE);
+}
+
+struct metrics *metrics_open(const char *where, struct tenon_worker *worker)
+{
+    struct metrics *metrics = calloc(1, sizeof(*metrics));
+    if (!metrics) {
+        report_error("out of memory");
+        return NULL;
+    }
+    metrics->socket.fd = metrics->socket.lock_fd = -1;
+    if (!listen_somewhere(&metrics->socket, where) ||
+        !peers_open(&metrics->peers, metrics->socket.fd, worker, take_request, metrics)) {
+        metrics_close(metrics);
+        return NULL;
+    }
+    return metrics;
+}
+
+bool metrics_add(struct metrics *metrics, struct tenon_device *device)
+{
+    struct tenon_device **grown =
+        realloc(metrics->devices, (metrics->device_count + 1) * sizeof(struct tenon_device *));
+    if (!grown) {
+        report_error("out of memory");
+        return false;
+    }
+    metrics->devices = grown;
+    grown[metrics->device_count++] = device;
+    return true;
+}
+
+void metrics_close(struct metrics *metrics)
+{
+    if (!metrics) {
+        return;
+    }
+    peers_close(&metrics->peers);
+    socket_remove(&metrics->socket);
+    free(metrics->devices);
+    free(metrics);
+}

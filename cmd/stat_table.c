@@ -1,0 +1,158 @@
+/*
+ * stat_table.c: one line for each disk, the figures in columns.
+ */
+#include "stat_table.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* A column is a counter of a disk, summed over its queues. All of them fit 80 characters. */
+static const struct column {
+    const char *title;
+    const char *counter;
+    int width;
+    bool bytes;
+} columns[] = {
+    { "reads", "reads", 8, false },           { "writes", "writes", 8, false },
+    { "flushes", "flushes", 8, false },       { "read", "read_bytes", 11, true },
+    { "written", "written_bytes", 11, true }, { "errors", "disk_errors", 7, false },
+    { "kicks", "kicks", 8, false },           { "irqs", "interrupts", 8, false },
+};
+
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]), NAME_WIDTH = 10 };
+
+static struct json_object *member(struct json_object *object, const char *key)
+{
+    struct json_object *found = NULL;
+    json_object_object_get_ex(object, key, &found);
+    return found;
+}
+
+/* The disk of this name in an answer to "stats"; NULL: it has none. */
+static struct json_object *find_disk(struct json_object *stats, const char *name)
+{
+    struct json_object *disks = member(stats, "disks");
+    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
+        struct json_object *disk = json_object_array_get_idx(disks, i);
+        const char *found = json_object_get_string(member(disk, "name"));
+        if (found && strcmp(found, name) == 0) {
+            return disk;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t total(struct json_object *disk, const char *counter)
+{
+    return json_object_get_uint64(member(member(disk, "total"), counter));
+}
+
+/* A figure of at most four digits and a unit. */
+static void put_scaled(uint64_t number, unsigned step, const char *const *units, const char *behind,
+                       int width)
+{
+    double value = (double)number;
+    while (value >= 10000 && units[1]) {
+        value /= step;
+        units++;
+    }
+    char text[32];
+    snprintf(text, sizeof(text), "%.0f%s%s", value, *units, behind);
+    printf("%*s", width, text);
+}
+
+static void put_bytes(uint64_t bytes, const char *behind, int width)
+{
+    static const char *const units[] = { " B", " KiB", " MiB", " GiB", " TiB", " PiB", NULL };
+    put_scaled(bytes, 1024, units, behind, width);
+}
+
+static void put_count(uint64_t count, int width)
+{
+    static const char *const units[] = { "", "k", "M", "G", "T", "P", NULL };
+    if (count < 1000000) {
+        printf("%*" PRIu64, width, count);
+    } else {
+        put_scaled(count, 1000, units, "", width);
+    }
+}
+
+/* Whole units a second; a little time apart from a second is divided out. */
+static uint64_t per_second(uint64_t count, uint64_t ns)
+{
+    return ns > 0 ? (uint64_t)((double)count * 1e9 / (double)ns + 0.5) : 0;
+}
+
+static void print_disk(struct json_object *before, struct json_object *now, const char *name)
+{
+    struct json_object *disk = find_disk(now, name);
+    struct json_object *earlier = before ? find_disk(before, name) : NULL;
+    uint64_t ns = json_object_get_uint64(member(now, "time_ns")) -
+                  json_object_get_uint64(member(before, "time_ns"));
+    printf("%-*.*s", NAME_WIDTH, NAME_WIDTH, name);
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        uint64_t value = total(disk, columns[i].counter);
+        if (before) {
+            value = per_second(value - total(earlier, columns[i].counter), ns);
+        }
+        if (columns[i].bytes) {
+            put_bytes(value, before ? "/s" : "", columns[i].width);
+        } else {
+            put_count(value, columns[i].width);
+        }
+    }
+    putchar('\n');
+}
+
+static void print_titles(bool rates)
+{
+    char clock[16];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &parts));
+    printf("%-*s", NAME_WIDTH, rates ? clock : "disk");
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        printf("%*s", columns[i].width, columns[i].title);
+    }
+    putchar('\n');
+}
+
+/* What does not change: where the bytes are, and who uses them. */
+static void print_status(struct json_object *status)
+{
+    struct json_object *disks = member(status, "disks");
+    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
+        struct json_object *disk = json_object_array_get_idx(disks, i);
+        const char *file = json_object_get_string(member(disk, "file"));
+        const char *trouble = json_object_get_string(member(disk, "trouble"));
+        printf("%s: %s, ", json_object_get_string(member(disk, "name")),
+               file ? file : "not a file");
+        if (trouble) {
+            printf("%s", trouble);
+        } else {
+            printf("%" PRIu64 " MiB%s", json_object_get_uint64(member(disk, "bytes")) >> 20,
+                   json_object_get_boolean(member(disk, "read_only")) ? ", read-only" : "");
+        }
+        printf(", engine %s, %s\n", json_object_get_string(member(disk, "engine")),
+               json_object_get_boolean(member(disk, "connected")) ? "in use" : "not in use");
+    }
+    putchar('\n');
+}
+
+void stat_table_print(struct json_object *status, struct json_object *before,
+                      struct json_object *now)
+{
+    struct json_object *disks = member(now, "disks");
+    if (!before) {
+        print_status(status);
+    }
+    print_titles(before != NULL);
+    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
+        print_disk(before, now,
+                   json_object_get_string(member(json_object_array_get_idx(disks, i), "name")));
+    }
+}
