@@ -43,8 +43,9 @@ static void fires_once_and_not_too_early(void **state)
 
     begin(state, 1);
     tenon_timer_set(timers[0], deadline);
-    assert_int_equal(tenon_worker_run(worker, 0), 0);
-    assert_int_equal(tenon_worker_run(worker, -1), 1);
+    int early = tenon_worker_run(worker, 0);
+    assert_true(early == 0 || fired_at >= deadline); /* a busy machine may come back late */
+    assert_int_equal(early == 1 ? 1 : tenon_worker_run(worker, -1), 1);
     assert_true(fired_at >= deadline);
     assert_true(tn_worker_turn_time(worker) >= deadline);
     assert_true(tn_worker_turn_time(worker) <= fired_at);
