@@ -212,6 +212,7 @@ static void notes_are_found_and_bad_ones_passed_over(void **state)
         { GNU + 4, 4, 1000, 0 },
         { PHDR(2, p_filesz), 8, 0, 0 },
         { PHDR(2, p_filesz), 8, 11, 0 },
+        { PHDR(2, p_filesz), 8, 21, 0 }, /* the first one, without what fills it up */
         { PHDR(2, p_filesz), 8, PVH + 12 - ELF_NOTES, 0 }, /* cut off within it */
         { PHDR(2, p_filesz), 8, PVH + 19 - ELF_NOTES, 0 },
         { PHDR(2, p_filesz), 8, PVH + 20 - ELF_NOTES, ELF_PVH }, /* just behind it */
@@ -294,6 +295,7 @@ static void bzimage_fields_that_are_taken(void **state)
         file_put(&file, table[i].at, table[i].value, table[i].bytes);
         assert_int_equal(file_load(&file, &vmm), 0);
         assert_int_equal(vmm.start.entry, 0x100200);
+        assert_int_equal(vmm.ram[0x100000], 0x33);
         guest_close(&vmm);
     }
 }
