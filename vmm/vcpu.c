@@ -97,12 +97,28 @@ static void handle_exit(struct vmm_cpu *cpu)
     }
 }
 
+static int stop_signal(void)
+{
+    return SIGRTMIN;
+}
+
+/* Whoever started the program may have blocked every signal. */
+static void let_us_be_stopped(void)
+{
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, stop_signal());
+    pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+}
+
 static void *cpu_thread(void *opaque)
 {
     struct vmm_cpu *cpu = opaque;
     struct vmm *vmm = cpu->vmm;
 
     own_run = cpu->run;
+    let_us_be_stopped();
     while (!atomic_load(&vmm->stopping)) {
         int result = ioctl(cpu->fd, KVM_RUN, 0);
         if (result == 0) {
@@ -117,11 +133,6 @@ static void *cpu_thread(void *opaque)
 }
 
 /* ---- starting and stopping ---- */
-
-static int stop_signal(void)
-{
-    return SIGRTMIN;
-}
 
 static void leave_guest(int number)
 {
