@@ -248,6 +248,8 @@ class House:
             elif f"src/{name}" in self.files and room in FLOORS:
                 if FLOORS[room] > OPEN_FLOOR:
                     seen.append((FLOORS[room], room, header, line))
+            elif name in self.files and name.startswith(PROGRAM_DOORS.get(folder, ("?",))):
+                continue
             elif bracket == '"' and not self.is_beside(folder, name, True):
                 self.offence(path, line, f"\"{name}\" does not exist")
         if not seen:

@@ -39,6 +39,7 @@ SOUND = {
     "tests/device/test_all.c": see('"driver.h"', "<tenon/mmio.h>"),
     "tests/unit/test_loop.c": see('"loop/parts.h"', '"base/num.h"'),
     "tests/unit/test_blk.c": see('"blk/blk.h"', '"mem/mem.h"'),
+    "vmm/own.h": see("<tenon/mmio.h>"),
     "scripts/run.sh": "#!/bin/sh\necho\n",
     "scripts/run": "#!/bin/sh\necho\n",
 }
@@ -93,6 +94,10 @@ CASES = [
      {"tests/unit/a.c": see('"loop/loop.h"', '"mem/mem.h"')}, ["tests/unit/a.c:2"]),
     ("a unit test past a lower door",
      {"tests/unit/a.c": see('"blk/blk.h"', '"mem/table.h"')}, ["tests/unit/a.c:3"]),
+    ("a fuzzer of a program's insides", {"fuzz/a.c": see('"vmm/own.h"')}, []),
+    ("a unit test of a program", {"tests/unit/a.c": see('"vmm/own.h"')}, ["tests/unit/a.c:2"]),
+    ("a test of a program's insides", {"tests/vmm/a.c": see('"vmm/own.h"')}, []),
+    ("a program past another's door", {"cmd/a.c": see('"vmm/own.h"')}, ["cmd/a.c:2"]),
     ("a fuzzer of two rooms",
      {"fuzz/a.c": see('"loop/loop.h"', '"mem/mem.h"')}, ["fuzz/a.c:2"]),
     ("a name taken twice", {"src/mem/err.h": "/* */\n"}, ["src/mem/err.h:1"]),

@@ -68,13 +68,13 @@ static void guests_end_in_their_ways(void **state)
         enum vmm_end end;
     } table[] = {
         { 0x600, 0x34, VMM_POWERED_OFF }, { 0xcf9, 0x06, VMM_RESET }, { 0x64, 0xfe, VMM_RESET },
-        { 0x505, 0x01, VMM_PANICKED },    { 0, 0, VMM_RESET }, /* not by a port: ud2 without anybody to handle it */
+        { 0x505, 0x01, VMM_PANICKED },    { 0, 0, VMM_RESET },
     };
     static struct machine machine;
     (void)state;
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        uint8_t code[16] = { 0x0f, 0x0b };
+        uint8_t code[16] = { 0x0f, 0x0b }; /* without a port: ud2, which nobody handles */
         size_t bytes = table[i].port ? put_out(code, table[i].port, table[i].value) : 2;
         struct vmm *vmm;
         machine_open(&machine, code, bytes);
