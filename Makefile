@@ -4,6 +4,7 @@
 #   make install    with prefix=/usr and DESTDIR=/tmp/x as usual
 #   make check      everything that a change has to pass      make demo     a Linux guest on a disk of ours
 #   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
+#   make bench      measures us beside QEMU's daemon and fio       BENCH_FLAGS=--quick: two minutes
 #   make fresh      demo and check on a bare Debian (root)
 #   make faults     puts old faults in, one by one, and sees that a test goes red for each
 #   make format     clang-format over all C                   make clean
@@ -50,6 +51,10 @@ soak:
 faults:
 	tests/faults/plant.py $(if $(ONLY),--only $(ONLY))
 
+bench:
+	scripts/install-deps check
+	scripts/bench $(BENCH_FLAGS)
+
 fresh:
 	scripts/fresh
 
@@ -59,4 +64,4 @@ format:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install check demo fuzz soak faults fresh format clean
+.PHONY: all install check demo fuzz soak faults bench fresh format clean
