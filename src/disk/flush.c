@@ -48,7 +48,6 @@ static void put(struct flush *flush)
     if (last) {
         pthread_cond_destroy(&flush->changed);
         pthread_mutex_destroy(&flush->lock);
-        tenon_disk_close(flush->disk);
         free(flush->own);
         free(flush);
     }
@@ -135,6 +134,8 @@ static void *flush_thread(void *opaque)
     int result = run_flush(flush);
 
     tenon_worker_free(flush->worker);
+    /* Before the caller hears of it, who may close the disk then and want its lock to be gone. */
+    tenon_disk_close(flush->disk);
     pthread_mutex_lock(&flush->lock);
     flush->over = true;
     flush->result = result;
@@ -198,6 +199,7 @@ int tenon_disk_flush(struct tenon_disk *disk, unsigned timeout_ms)
     }
     result = start_thread(flush);
     if (result < 0) {
+        tenon_disk_close(flush->disk);
         put(flush);
         put(flush);
         return result;
