@@ -615,10 +615,8 @@ static void item17_used_event_over_the_wrap_SPLIT_35(void **state)
     assert_true(batch_interrupts(rig, 5));
 }
 
-static void item17_flag_without_event_idx_SPLIT_31_32(void **state)
+static void check_flag_decides(struct rig *rig)
 {
-    struct rig_options o = { .setup = { .without = { 1ull << TN_F_EVENT_IDX } } };
-    struct rig *rig = rig_new(state, &o);
     struct tnd_ring *ring = ring_of(rig, 0);
 
     assert_false(ring->event_idx);
@@ -631,6 +629,27 @@ static void item17_flag_without_event_idx_SPLIT_31_32(void **state)
         assert_int_equal(batch_interrupts(rig, 1 + i % 4), i % 2 == 0);
         assert_true(tnd_raw_used_flags(ring) <= 1); /* SPLIT-38 */
     }
+}
+
+static void item17_flag_without_event_idx_SPLIT_31_32(void **state)
+{
+    struct rig_options o = { .setup = { .without = { 1ull << TN_F_EVENT_IDX } } };
+
+    check_flag_decides(rig_new(state, &o));
+}
+
+/* For drivers that get it wrong: the device does not even offer it, and all goes by the flags. */
+static void event_idx_that_is_not_offered_SPLIT_31_38(void **state)
+{
+    struct rig_options o = { .blk = { .no_event_idx = true } };
+    struct rig *rig = rig_new(state, &o);
+
+    assert_int_equal(rig->driver->offered[0] >> TN_F_EVENT_IDX & 1, 0);
+    assert_int_equal(rig->driver->offered[0] >> TN_F_INDIRECT_DESC & 1, 1);
+    check_flag_decides(rig);
+    tnd_raw_avail_flags(ring_of(rig, 0), 0);
+    stream(rig, 0, 3000, 5);
+    rig_check_alive(rig, 0);
 }
 
 /* Many completions of one turn are one interrupt. */
@@ -974,6 +993,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item17_used_event_SPLIT_33_34),
     RIG_TEST_ON(item17_used_event_over_the_wrap_SPLIT_35, RIG_VHOST),
     RIG_TEST(item17_flag_without_event_idx_SPLIT_31_32),
+    RIG_TEST(event_idx_that_is_not_offered_SPLIT_31_38),
     RIG_TEST_ON(item17_one_interrupt_for_a_batch, RIG_INLINE),
     RIG_TEST(kicks_only_when_asked_SPLIT_38_40),
     RIG_TEST(spurious_kicks_SPLIT_42),
