@@ -15,9 +15,8 @@ static const char help[] =
     "  --kernel FILE         a bzImage (vmlinuz) or an ELF kernel (vmlinux)\n"
     "  --initrd FILE         its initramfs\n"
     "  --cmdline TEXT        its command line (\"console=ttyS0\")\n"
-    "  --memory SIZE         (512M)\n"
-    "  --cpus N              (1)\n"
-    "  --disk KEY=VALUE,...  a disk: /dev/vda, then vdb, ... Keys, with their defaults:\n"
+    "  --memory SIZE  --cpus N    how large the machine is (512M, 1)\n"
+    "  --disk KEY=VALUE,...  a disk: /dev/vda, then vdb, ... Keys and defaults:\n"
     "      file=PATH | memory=SIZE | fd=N   name=TEXT   serial=NAME\n"
     "      read-only=off  direct=off  discard=on  lock=on  offset=0  size=ALL\n"
     "      block-size=512  queues=CPUS  queue-size=1024  engine=auto|inline|threads\n"
@@ -31,9 +30,9 @@ static const char help[] =
     "  --metrics WHERE       serve counters to Prometheus at a path or 127.0.0.1:PORT\n"
     "  --no-kvm-probe        go on with a KVM that was found unable to run Linux\n"
     "  --log LEVEL           error, warning, info (default) or debug, to stderr\n"
-    "On the console, Ctrl-A x ends the machine and Ctrl-A h helps.\n"
-    "Ends with 0 when the guest powered off, 5 when it wants to reboot, 6 when it panicked,\n"
-    "4 when KVM is of no use. Sizes take K, M, G, T. Details: man tenon-run\n";
+    "Sizes take K, M, G, T. On the console Ctrl-A x ends the machine, Ctrl-A h helps.\n"
+    "Ends with 0 when the guest powered off, 5 when it reboots or crashed,\n"
+    "6 when it panicked, 4 when KVM is of no use. Details: man tenon-run\n";
 
 int cmd_run(int argc, char **argv)
 {

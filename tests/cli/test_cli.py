@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""What people and programs see of `tenon blk` (VU-104): options, messages, sockets, signals,
-readiness. The cases are in cli_words, cli_sockets, cli_life and cli_disks; each runs in an empty
-directory of its own.
+"""What people and programs see of `tenon` (VU-104): options, messages, sockets, signals, readiness.
+The cases are in cli_*.py; each runs in an empty directory of its own.
 
 Usage: test_cli.py PROGRAM [CASE...]     prints TAP. Needs nothing but Python.
 """
@@ -22,6 +21,7 @@ import cli_sockets
 import cli_life
 import cli_disks
 import cli_control
+import cli_run
 
 
 def main():
