@@ -24,6 +24,8 @@
 
 #include "report.h"
 
+enum { SAME_STOP_NS = 500000000 };
+
 static int signal_pipe[2] = { -1, -1 };
 static struct tenon_watch *signal_watch;
 static daemon_stop_fn *on_stop;
@@ -68,13 +70,22 @@ static void handle_sigbus(int number, siginfo_t *info, void *context)
     errno = error;
 }
 
+/*
+ * Whoever ends a process and its group (timeout, a shell, a supervisor) sends the same signal twice
+ * to us; that is not the impatience that a second signal stands for.
+ */
 static void signal_came(void *opaque, int fd, unsigned events)
 {
+    static uint64_t before; /* when the last one came that counted */
     (void)opaque;
     (void)events;
     unsigned char number;
     while (read(fd, &number, 1) == 1) {
-        on_stop(on_stop_opaque);
+        uint64_t now = tenon_now();
+        if (before == 0 || now - before >= SAME_STOP_NS) {
+            before = now;
+            on_stop(on_stop_opaque);
+        }
     }
 }
 

@@ -23,7 +23,8 @@ void daemon_raise_file_limit(void);
 
 /*
  * SIGTERM, SIGINT and SIGHUP (unless it is ignored, as nohup does) call stop(opaque) on the worker,
- * each time; SIGPIPE is ignored; SIGBUS goes to tenon_sigbus. Once in a process. False: reported.
+ * each time, but those that come within half a second count as one; SIGPIPE is ignored; SIGBUS goes
+ * to tenon_sigbus. Once in a process. False: reported.
  */
 typedef void daemon_stop_fn(void *opaque);
 bool daemon_catch_signals(struct tenon_worker *worker, daemon_stop_fn *stop, void *opaque);
