@@ -36,6 +36,7 @@ PROGRAMS = {
     "driver": ("base", "spec"),
     "tests/device": ("base", "spec", "driver"), "tests/kill9": ("base", "spec", "driver"),
     "tests/linux": (), "tests/cli": (), "tests/abi": (), "tests/vmm": (),
+    "tests/bare": ("base", "spec"),
 }
 # Folders of programs whose door another one may open; a test sees all of the folder it tests.
 PROGRAM_DOORS = {"cmd": ("vmm/vmm.h",), "tests/vmm": ("vmm/",), "fuzz": ("vmm/",)}
