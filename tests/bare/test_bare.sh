@@ -26,8 +26,7 @@ writable=$GS_WORK/writable.disk
 read_only=$GS_WORK/read_only.disk
 LOG=$GS_LOGS/tenon.log
 : >"$LOG"
-# In the foreground, so that a signal is passed on once, and not to the whole group.
-run=(timeout --foreground -k 30 60 "$TENON" run --no-kvm-probe --memory 64M)
+run=("$TENON" run --no-kvm-probe --memory 64M)
 
 # ---- what the runs are made of ----------------------------------------------------------------
 
@@ -64,7 +63,7 @@ machine() { # "words..." argument...
     shift
     status=0
     echo "== $words $*" >>"$LOG"
-    "${run[@]}" --kernel "$kernel" --cmdline "$words" --stats "$stats" "$@" \
+    timeout -k 10 60 "${run[@]}" --kernel "$kernel" --cmdline "$words" --stats "$stats" "$@" \
         >"$console" 2>>"$LOG" 7<&- 8>&- || status=$?
 }
 
@@ -279,7 +278,7 @@ refused() { # file
     local before after
     before=$(wc -l <"$LOG")
     status=0
-    "${run[@]}" --kernel "$1" </dev/null >"$console" 2>>"$LOG" || status=$?
+    timeout -k 10 20 "${run[@]}" --kernel "$1" </dev/null >"$console" 2>>"$LOG" || status=$?
     after=$(wc -l <"$LOG")
     [ $status = 1 ] || [ $status = 2 ] || { echo "# status $status"; return 1; }
     want "the number of lines" $((after - before)) 1 && tail -n 1 "$LOG" | grep -qF "$1" &&
