@@ -6,6 +6,9 @@
  * A byte written goes to the console at once. If the console is full the port holds it and shows
  * itself busy, so that the guest waits and not the thread of its processor. It holds as many as a
  * real one: a driver that hears "empty" may send a whole FIFO without looking.
+ *
+ * Input that is there before a driver wants it (a script on standard input) waits: while it starts,
+ * a driver empties the FIFO and reads the data register to be rid of what noise left there.
  */
 #include "serial.h"
 
@@ -37,6 +40,7 @@ enum {
     MSR_DSR = 0x20,
     MSR_RI = 0x40,
     MSR_DCD = 0x80,
+    LOOKS = 16,
 };
 
 void serial_init(struct serial *serial)
@@ -51,11 +55,25 @@ void serial_fini(struct serial *serial)
     pthread_mutex_destroy(&serial->lock);
 }
 
+/*
+ * Whether somebody receives: by interrupts, or by looking at LSR again and again. A driver that
+ * only sends looks at it once or twice for each byte.
+ */
+static bool receives(const struct serial *serial)
+{
+    return (serial->ier & IER_DATA) || (serial->mcr & MCR_LOOP) || serial->looks >= LOOKS;
+}
+
+static bool has_input(const struct serial *serial)
+{
+    return serial->input_count > 0 && receives(serial);
+}
+
 /* ---- the interrupt ---- */
 
 static uint8_t reason(const struct serial *serial)
 {
-    if ((serial->ier & IER_DATA) && serial->input_count > 0) {
+    if ((serial->ier & IER_DATA) && has_input(serial)) {
         return IIR_DATA;
     }
     if ((serial->ier & IER_EMPTY) && serial->thr_pending) {
@@ -96,6 +114,7 @@ static void hold(struct serial *serial, uint8_t byte)
 
 static void transmit(struct serial *serial, uint8_t byte)
 {
+    serial->looks = 0;
     serial->thr_pending = false; /* and pending again below: an edge for each byte */
     update_line(serial);
     if (serial->mcr & MCR_LOOP) {
@@ -149,7 +168,7 @@ static bool has_room_again(struct serial *serial)
 
 static uint8_t take_input(struct serial *serial)
 {
-    if (serial->input_count == 0) {
+    if (!has_input(serial)) {
         return 0;
     }
     uint8_t byte = serial->input[serial->input_at];
@@ -174,7 +193,8 @@ static uint8_t read_lsr(struct serial *serial)
 {
     uint8_t value = serial->held_count > 0 ? 0 : LSR_EMPTY;
 
-    value |= serial->input_count > 0 ? LSR_DATA : 0;
+    serial->looks += serial->looks < LOOKS;
+    value |= has_input(serial) ? LSR_DATA : 0;
     value |= serial->overrun ? LSR_OVERRUN : 0;
     serial->overrun = false;
     return value;
@@ -231,7 +251,7 @@ static void write_fcr(struct serial *serial, uint8_t value)
 {
     bool on = value & FCR_ENABLE;
 
-    if ((value & FCR_CLEAR_INPUT) || on != serial->fifo_on) {
+    if (((value & FCR_CLEAR_INPUT) || on != serial->fifo_on) && receives(serial)) {
         serial->input_count = 0;
     }
     serial->fifo_on = on;

@@ -30,6 +30,7 @@ struct serial {
     uint8_t held[SERIAL_HELD]; /* what the console could not take yet, the oldest first */
     unsigned held_count;
     bool overrun;
+    unsigned looks; /* at LSR since the last byte was sent */
 };
 
 void serial_init(struct serial *serial);

@@ -77,6 +77,7 @@ static void fifo_bits_tell_a_16550A(void **state)
     (void)state;
 
     port_open(&port);
+    out(&port, IER, IER_DATA);
     out(&port, FCR, FCR_ON);
     assert_int_equal(in(&port, IIR), 0xc0 | IIR_NONE);
     assert_int_equal(type(&port, "abc"), 3);
@@ -290,6 +291,7 @@ static void input_that_does_not_fit_is_asked_for_later(void **state)
     (void)state;
 
     port_open(&port);
+    out(&port, IER, IER_DATA);
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = 0;
     assert_int_equal(type(&port, "abc"), 3);
@@ -314,6 +316,50 @@ static void input_that_does_not_fit_is_asked_for_later(void **state)
     port_close(&port);
 }
 
+/* As Linux starts the port: whatever it throws away, what was typed before comes afterwards. */
+static void early_input_waits_for_a_receiver(void **state)
+{
+    struct port port;
+    (void)state;
+
+    port_open(&port);
+    assert_int_equal(type(&port, "root"), 4);
+    out(&port, DATA, '>'); /* messages of the boot, each after a look */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(in(&port, LSR), LSR_EMPTY);
+        out(&port, DATA, '.');
+    }
+    out(&port, FCR, FCR_ON);
+    out(&port, FCR, FCR_ON | FCR_CLEAR_INPUT);
+    in(&port, LSR);
+    assert_int_equal(in(&port, DATA), 0);
+    assert_int_equal(interrupts(&port), 0);
+    out(&port, IER, IER_DATA);
+    assert_int_equal(interrupts(&port), 1);
+    for (const char *c = "root"; *c; c++) {
+        assert_int_equal(in(&port, LSR), LSR_EMPTY | LSR_DATA);
+        assert_int_equal(in(&port, DATA), *c);
+    }
+    port_close(&port);
+}
+
+/* A driver without interrupts looks at LSR until there is something. */
+static void polling_driver_receives_too(void **state)
+{
+    struct port port;
+    unsigned looks = 1;
+    (void)state;
+
+    port_open(&port);
+    assert_int_equal(type(&port, "x"), 1);
+    while (!(in(&port, LSR) & LSR_DATA)) {
+        looks++;
+        assert_true(looks < 100);
+    }
+    assert_int_equal(in(&port, DATA), 'x');
+    port_close(&port);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +375,8 @@ int main(void)
         cmocka_unit_test(burst_of_a_whole_fifo_is_kept),
         cmocka_unit_test(driver_that_does_not_wait_loses_only_its_own),
         cmocka_unit_test(input_that_does_not_fit_is_asked_for_later),
+        cmocka_unit_test(early_input_waits_for_a_receiver),
+        cmocka_unit_test(polling_driver_receives_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
