@@ -2,10 +2,11 @@
  * x86.h: what the x86-64 files share: the map of this machine's low memory and ports.
  *
  *   0x500    descriptor table        0xe0000    ACPI tables
- *   0x6000   PVH's start_info        0x100000   the kernel, from here up
- *   0x7000   Linux's boot_params     initrd     as high as it may be
- *   0x9000   page tables             0xd0000000 virtio-mmio windows
- *   0x20000  command line            4 GiB      memory that does not fit below the hole
+ *   0x6000   PVH's start_info        0xffff0    what a reset jumps to
+ *   0x7000   Linux's boot_params     0x100000   the kernel, from here up
+ *   0x9000   page tables             initrd     as high as it may be
+ *   0x20000  command line            0xd0000000 virtio-mmio windows
+ *                                    4 GiB      memory that does not fit below the hole
  */
 #ifndef VMM_X86_H
 #define VMM_X86_H
@@ -26,7 +27,8 @@ enum {
     X86_COMMAND_LINE = 0x20000,
     X86_LOW_END = 0x9fc00, /* the end of what a kernel may use below the tables */
     X86_ACPI = 0xe0000,
-    X86_ACPI_END = 0x100000,
+    X86_ACPI_END = 0xff000,
+    X86_RESET_VECTOR = 0xffff0, /* where a processor begins after a reset, in real mode */
     X86_KERNEL = 0x100000,
 };
 

@@ -187,6 +187,21 @@ static int load_command_line(const struct vmm *vmm, const struct kernel *kernel)
     return 0;
 }
 
+/*
+ * The one thing that is left of a firmware. On a hardware-reduced machine Linux takes it that EFI
+ * resets it, and where there is no EFI it jumps to the BIOS.
+ */
+static void write_reset_vector(const struct vmm *vmm)
+{
+    /* mov dx, X86_PORT_RESET;  mov al, X86_RESET_VALUE;  out dx, al;  hlt;  jmp back to it */
+    static const uint8_t code[] = {
+        0xba, X86_PORT_RESET & 0xff, X86_PORT_RESET >> 8, 0xb0, X86_RESET_VALUE, 0xee, 0xf4, 0xeb,
+        0xfd
+    };
+
+    memcpy(memory_at(vmm, X86_RESET_VECTOR, sizeof(code)), code, sizeof(code));
+}
+
 static bool wants_pvh(const struct vmm *vmm, const struct kernel *kernel)
 {
     return vmm->options.boot != VMM_BOOT_LINUX && kernel->pvh_entry != 0;
@@ -236,6 +251,7 @@ int arch_load(struct vmm *vmm)
         error = load_command_line(vmm, &kernel);
     }
     if (error == 0) {
+        write_reset_vector(vmm);
         error = acpi_write(vmm);
     }
     if (error < 0) {
