@@ -41,9 +41,9 @@ gs_vmlinux() { # bzImage out
     [ "$(head -c 4 "$2" | tail -c 3)" = ELF ]
 }
 
-# Sets GS_KERNEL and GS_MODULES.
+# Sets GS_KERNEL, GS_BZIMAGE and GS_MODULES.
 gs_kernel() {
-    local meta name bzimage
+    local meta name
     name=$(cd "$GS_CACHE" 2>/dev/null && echo linux-image-*-cloud-amd64)
     if ! [ -d "$GS_CACHE/$name" ]; then
         mkdir -p "$GS_CACHE"
@@ -53,14 +53,14 @@ gs_kernel() {
         [ -n "$name" ] || gs_die "apt knows no package $meta; guests boot Debian's cloud kernel"
         gs_package "$name"
     fi
-    bzimage=$(echo "$GS_CACHE/$name"/boot/vmlinuz-*)
+    GS_BZIMAGE=$(echo "$GS_CACHE/$name"/boot/vmlinuz-*)
     GS_MODULES=$(echo "$GS_CACHE/$name"/lib/modules/*/kernel)
     GS_KERNEL=$GS_CACHE/$name/vmlinux
     if ! [ -f "$GS_KERNEL" ]; then
-        if gs_vmlinux "$bzimage" "$GS_KERNEL.new"; then
+        if gs_vmlinux "$GS_BZIMAGE" "$GS_KERNEL.new"; then
             mv "$GS_KERNEL.new" "$GS_KERNEL"
         else
-            GS_KERNEL=$bzimage
+            GS_KERNEL=$GS_BZIMAGE
         fi
     fi
 }
@@ -77,7 +77,7 @@ gs_copy_program() { # program tree
         done
 }
 
-# The initramfs of one kind of guest: mmio, pci or uml.
+# The initramfs of one kind of guest: mmio, pci, uml, or nested, which runs guests itself.
 gs_initrd_base() { # kind
     local tree=$GS_WORK/tree module modules=() program
     [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
@@ -92,6 +92,10 @@ gs_initrd_base() { # kind
     done
     case $1 in
     mmio) modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk) ;;
+    nested)
+        modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk block/loop
+            ../virt/lib/irqbypass ../arch/x86/kvm/kvm ../arch/x86/kvm/kvm-amd)
+        ;;
     pci)
         modules=(virtio/virtio_ring virtio/virtio virtio/virtio_pci_modern_dev
             virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk)
@@ -102,8 +106,10 @@ gs_initrd_base() { # kind
         install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"
         echo "$(basename "$module").ko"
     done >"$tree/modules/order"
+    [ "$1" = uml ] || install -m 644 "$GS_MODULES"/drivers/misc/pvpanic/*.ko "$tree/modules/"
     gs_compile "$GS_GUEST/hammer.c" -static -pthread
-    install "$GS_CACHE/hammer" "$tree/tools/hammer"
+    gs_compile "$GS_GUEST/kexec.c" -static
+    install "$GS_CACHE/hammer" "$GS_CACHE/kexec" "$tree/tools/"
     (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >"$GS_WORK/initrd.$1"
     rm -rf "$tree"
 }

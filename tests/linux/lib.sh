@@ -13,6 +13,7 @@ GS_CACHE=$GS_ROOT/build/linux
 GS_GUEST=$GS_ROOT/tests/linux/guest
 TENON=${TENON:-$GS_ROOT/build/tenon}
 PATH=$PATH:/usr/sbin:/sbin
+GS_SLOW=${GS_SLOW:-1} # how many times longer to wait for guests, where all is emulated twice
 export LC_ALL=C
 
 # shellcheck source=initrd.sh
@@ -128,7 +129,7 @@ gs_daemon_end() { # [signal]
 gs_wait() { # seconds complaint command...
     local i seconds=$1 complaint=$2
     shift 2
-    for ((i = 0; i < seconds * 10; i++)); do
+    for ((i = 0; i < seconds * 10 * GS_SLOW; i++)); do
         if "$@" >/dev/null 2>&1; then
             return 0
         fi
@@ -162,8 +163,9 @@ gs_accel() {
     fi
 }
 
-# Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml.
+# Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml, and run (of run.sh).
 #   GS_QUEUES=n  GS_RECONNECT=1  GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s
+#   GS_CPU=model
 gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device more=()
     shift $(($# < 5 ? $# : 5))
@@ -173,6 +175,10 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     exec 7<>"$GS_FIFO"
     : >"$GS_CONSOLE"
     append="t.run=$script $append"
+    if [ "$machine" = run ]; then
+        gs_guest_run "$mb" "$cpus" "$append" "$@"
+        return
+    fi
     if [ "$machine" = uml ]; then
         # The environment of all programs in the guest: no AVX registers; uml_run.c says why.
         more=("GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX")
@@ -199,7 +205,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
         more+=(-accel kvm -cpu host)
     else
         # Without tsc_early_khz a software-emulated microvm now and then hangs early in its boot.
-        more+=(-accel "tcg,thread=multi")
+        more+=(-accel "tcg,thread=multi" ${GS_CPU:+-cpu "$GS_CPU"})
         append+=" no_timer_check tsc_early_khz=$(awk -F: '/cpu MHz/ { printf "%d", $2 * 1000; exit }
             ' /proc/cpuinfo | grep . || echo 2600000)"
     fi
@@ -224,7 +230,7 @@ gs_guest_lives() { gs_lives "$GS_GUEST_PID"; }
 # Waits for a line on the console; fails when the guest failed or ended before.
 gs_guest_wait() { # seconds pattern
     local i
-    for ((i = 0; i < $1 * 10; i++)); do
+    for ((i = 0; i < $1 * 10 * GS_SLOW; i++)); do
         if grep -qaE "$2" "$GS_CONSOLE"; then
             return 0
         fi
@@ -247,10 +253,11 @@ gs_guest_go() { echo >&7; }
 # What the guest said last under a key.
 gs_guest_said() { tr -d '\r' <"$GS_CONSOLE" | sed -n "s/^TENON say $1 //p" | tail -n 1; }
 
-# Waits for the end of the guest; good if it said that it passed. The console is shown if not.
+# Waits for the end of the guest; good if it said that it passed, and if its machine ended with the
+# status GS_WANT, where that is set. The console is shown if not.
 gs_guest_end() { # seconds
-    local i status=0
-    for ((i = 0; i < $1 * 10; i++)); do
+    local i status=0 ended=0
+    for ((i = 0; i < $1 * 10 * GS_SLOW; i++)); do
         gs_guest_lives || break
         sleep 0.1
     done
@@ -259,14 +266,20 @@ gs_guest_end() { # seconds
         gs_end "$GS_GUEST_PID"
         status=1
     fi
-    wait "$GS_GUEST_PID" 2>/dev/null || true
+    wait "$GS_GUEST_PID" 2>/dev/null || ended=$?
     exec 7>&-
     rm -f "$GS_FIFO"
-    if [ $status != 0 ] || ! grep -qa '^TENON pass' "$GS_CONSOLE"; then
-        tail -n 25 "$GS_CONSOLE" | tr -d '\r' | cut -c 1-160 | sed 's/^/# | /'
+    if [ -n "${GS_WANT:-}" ] && [ $ended != "$GS_WANT" ]; then
+        echo "# the machine ended with status $ended, not $GS_WANT"
+        status=1
+    fi
+    if [ $status != 0 ] || ! grep -qaE "^TENON ${GS_LAST:-pass}" "$GS_CONSOLE"; then
+        gs_guest_show
         return 1
     fi
 }
+
+gs_guest_show() { tail -n 25 "$GS_CONSOLE" | tr -d '\r' | cut -c 1-160 | sed 's/^/# | /'; }
 
 # ---- the results ------------------------------------------------------------------------------
 
@@ -284,10 +297,12 @@ gs_case() { # description function arguments...
     local what=$1 start=$SECONDS
     shift
     gs_test=$((gs_test + 1))
+    [ "$gs_test" -ge "${GS_FIRST:-1}" ] || return 0
     if [ -n "${GS_ONLY:-}" ] && ! [[ $what =~ $GS_ONLY ]]; then
         echo "ok $gs_test - $what # SKIP not asked for"
         return
     fi
+    echo "# $gs_test: $what"
     if "$@" || { gs_never_came && "$@"; }; then
         echo "ok $gs_test - $what"
     else

@@ -1,5 +1,5 @@
 # A read-only disk: Linux sees that it is, reads it, and a write fails.
-COMPLAINTS='not a head|WARNING:|BUG:|Oops|Call Trace|blocked for more than'
+COMPLAINTS='not a head|WARNING: CPU|BUG:|Oops|Call Trace|blocked for more than'
 wait_disk vda
 [ "$(cat /sys/block/vda/ro)" = 1 ] || fail "the disk does not say that it is read-only"
 say sum "$(dd if=/dev/vda bs=1M 2>/dev/null | sha256sum | cut -d' ' -f1)"

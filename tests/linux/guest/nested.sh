@@ -1,0 +1,13 @@
+# The first level of test_nested.sh: a machine with KVM that has the tests, `tenon` and what guests
+# boot, and runs test_run.sh. Its results go out over the console. The disk is Debian's.
+COMPLAINTS='WARNING: CPU|BUG:|Oops|Call Trace'
+wait_disk vda
+[ -c /dev/kvm ] || fail "this kernel makes no /dev/kvm here"
+mount -t tmpfs -o size=90% tmp /tmp || fail "tmpfs"
+mount -t debugfs debug /sys/kernel/debug
+ln -s /tools/bash /bin/bash
+export PATH=/tools:$PATH TENON=/tools/tenon GS_DEBIAN=/dev/vda GS_SLOW=3 HOME=/tmp
+GS_FIRST=$(arg first) ROUNDS=$(arg rounds) GS_ONLY=$(arg only | tr _ ' ') \
+    bash /tenon/tests/linux/test_run.sh
+say status $?
+pass
