@@ -4,13 +4,13 @@
 # both. The cases that only this machine has are in run_cases.sh. For bash; sourced after cases.sh.
 
 # A guest of this machine. What follows the command line's words are options of `tenon run`.
-#   GS_ENTER=file (the kernel)  GS_INITRD=file  GS_LIMIT=s  GS_STDERR=file
+#   GS_ENTER=file (the kernel)  GS_INITRD=file  GS_LIMIT=s  GS_STDERR=file  GS_REBOOT_BY=word
 gs_guest_run() { # megabytes cpus "words" option...
     local mb=$1 cpus=$2 append=$3
     shift 3
     timeout -k 3 $((${GS_LIMIT:-120} * GS_SLOW)) "$TENON" run --kernel "${GS_ENTER:-$GS_KERNEL}" \
         --initrd "${GS_INITRD:-$GS_WORK/initrd.mmio}" --memory "${mb}M" --cpus "$cpus" \
-        --cmdline "console=ttyS0 quiet panic=-1 reboot=t $append" "$@" \
+        --cmdline "console=ttyS0 quiet panic=-1 ${GS_REBOOT_BY-reboot=t} $append" "$@" \
         <"$GS_FIFO" >"$GS_CONSOLE" 2>>"$GS_LOGS/daemon.log" 7<&- 8>&- &
     GS_GUEST_PID=$!
     gs_pids+=("$GS_GUEST_PID")

@@ -10,7 +10,8 @@ set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
 . "$(dirname "$0")/debian.sh"
-# Without xsave: emulated SVM does not tell KVM of XSETBV, and the guest finds wrong sizes in CPUID.
+# Without xsave: there the guest's kernel finds a size in CPUID that is not the one after its
+# XSETBV. Most likely the emulated SVM does not pass that instruction on to KVM.
 GS_ACCEL=tcg GS_CPU=EPYC,-xsave
 
 # What the first level needs beyond an ordinary guest.

@@ -41,7 +41,7 @@ gs_case "run: 2 processors, level-triggered interrupts" case_smp 2 --interrupts 
 gs_case "run: unbind and bind of the drivers in mid-I/O, 6 times" case_unbind 6
 gs_case "run: kexec in mid-I/O, twice" case_kexec
 gs_case "run: a disk that stalls for 10 s beside one that serves" case_stall 10
-gs_case "run: reset in mid-I/O by a triple fault and by register" case_run_reset
+gs_case "run: reset in mid-I/O by a triple fault, by register, by default" case_run_reset
 gs_case "run: SIGTERM in mid-I/O" case_term
 gs_case "run: a panic is told by the exit status" case_panic
 gs_case "run: two disks" case_two_disks
