@@ -15,38 +15,24 @@
 #include <unistd.h>
 
 #include "report.h"
+#include "terminal_input.h"
 #include "tty_mode.h"
 
-enum { RING_BYTES = 64 * 1024, CHUNK = 4096, INPUT_CHUNK = 64, ESCAPE = 1 /* Ctrl-A */ };
-
-static const char help[] = "\r\n"
-                           "Ctrl-A x       end the virtual machine\r\n"
-                           "Ctrl-A h       this help\r\n"
-                           "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+enum { RING_BYTES = 64 * 1024, CHUNK = 4096 };
 
 static struct {
     struct terminal_ops ops;
-    bool interactive;
     pthread_t input, output;
     atomic_bool closing;
     pthread_mutex_t lock;
     pthread_cond_t fed;     /* the ring is no longer empty */
     pthread_cond_t changed; /* nothing is left to write, or a thread has ended */
-    pthread_cond_t hungry;
     /* under lock */
     bool has_input, has_output; /* the threads run */
     uint8_t ring[RING_BYTES];
     size_t at, count;
     bool refused; /* ready() is owed */
-    bool wants_input;
-} terminal = { .lock = PTHREAD_MUTEX_INITIALIZER,
-               .fed = PTHREAD_COND_INITIALIZER,
-               .hungry = PTHREAD_COND_INITIALIZER };
-
-bool terminal_is_interactive(void)
-{
-    return terminal.interactive;
-}
+} terminal = { .lock = PTHREAD_MUTEX_INITIALIZER, .fed = PTHREAD_COND_INITIALIZER };
 
 /* Its handler does nothing: it ends a read or a write that waits. */
 static int wake_signal(void)
@@ -119,7 +105,7 @@ static void drop_chunk(size_t bytes)
     bool tell = terminal.refused;
     terminal.refused = false;
     pthread_mutex_unlock(&terminal.lock);
-    if (tell) {
+    if (tell && !is_closing()) {
         terminal.ops.ready(terminal.ops.opaque);
     }
 }
@@ -156,99 +142,10 @@ static void *output_thread(void *opaque)
 
 /* ---- input ---- */
 
-void terminal_hungry(void)
-{
-    pthread_mutex_lock(&terminal.lock);
-    terminal.wants_input = true;
-    pthread_cond_signal(&terminal.hungry);
-    pthread_mutex_unlock(&terminal.lock);
-}
-
-static void wait_hungry(void)
-{
-    pthread_mutex_lock(&terminal.lock);
-    while (!terminal.wants_input && !is_closing()) {
-        pthread_cond_wait(&terminal.hungry, &terminal.lock);
-    }
-    pthread_mutex_unlock(&terminal.lock);
-}
-
-static void give(const uint8_t *bytes, size_t count)
-{
-    while (count > 0 && !is_closing()) {
-        pthread_mutex_lock(&terminal.lock);
-        terminal.wants_input = false; /* before it is offered: a later wish must not be lost */
-        pthread_mutex_unlock(&terminal.lock);
-        size_t taken = terminal.ops.input(terminal.ops.opaque, bytes, count);
-        bytes += taken;
-        count -= taken;
-        if (count > 0) {
-            wait_hungry();
-        }
-    }
-}
-
-static void escaped(uint8_t key)
-{
-    switch (key) {
-    case 'x':
-    case 'X':
-        terminal.ops.quit(terminal.ops.opaque);
-        break;
-    case ESCAPE:
-        give(&key, 1);
-        break;
-    default:
-        terminal_write((const uint8_t *)help, sizeof(help) - 1);
-        break;
-    }
-}
-
-/* Keys for us are taken out; the others go on in runs. */
-static void take_keys(const uint8_t *keys, size_t count, bool *escape)
-{
-    size_t from = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (*escape) {
-            *escape = false;
-            escaped(keys[i]);
-            from = i + 1;
-        } else if (keys[i] == ESCAPE) {
-            *escape = true;
-            give(keys + from, i - from);
-            from = i + 1;
-        }
-    }
-    give(keys + from, count - from);
-}
-
-/* One read; false when nothing will come any more: the guest goes on without. */
-static bool read_keys(bool *escape)
-{
-    uint8_t keys[INPUT_CHUNK];
-    ssize_t n = read(STDIN_FILENO, keys, sizeof(keys));
-
-    if (n > 0 && terminal.interactive) {
-        take_keys(keys, (size_t)n, escape);
-    } else if (n > 0) {
-        give(keys, (size_t)n); /* a file or a pipe: every byte is the guest's */
-    } else if (n < 0 && errno == EAGAIN) {
-        pause_shortly();
-    } else if (n == 0 || errno != EINTR) {
-        return false;
-    }
-    return true;
-}
-
 static void *input_thread(void *opaque)
 {
-    bool escape = false;
-
     (void)opaque;
-    while (!is_closing() && read_keys(&escape)) {
-        continue;
-    }
+    terminal_input_run();
     has_ended(&terminal.has_input);
     return NULL;
 }
@@ -291,8 +188,8 @@ bool terminal_open(const struct terminal_ops *ops)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&terminal.changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    terminal.interactive = tty_mode_raw();
-    return start(&terminal.output, &terminal.has_output, output_thread, "console-out") &&
+    return terminal_input_open(ops, tty_mode_raw(terminal_hungry)) &&
+           start(&terminal.output, &terminal.has_output, output_thread, "console-out") &&
            start(&terminal.input, &terminal.has_input, input_thread, "console-in");
 }
 
@@ -322,9 +219,9 @@ static void end_threads(void)
     enum { TRIES = 100, WAIT_MS = 10 };
 
     atomic_store(&terminal.closing, true);
+    terminal_input_end();
     for (int i = 0; i < TRIES && (terminal.has_input || terminal.has_output); i++) {
         pthread_cond_signal(&terminal.fed);
-        pthread_cond_signal(&terminal.hungry);
         if (terminal.has_input) {
             pthread_kill(terminal.input, wake_signal());
         }

@@ -29,13 +29,10 @@ bool terminal_open(const struct terminal_ops *ops);
 
 /* From any thread: takes what fits without waiting. */
 size_t terminal_write(const uint8_t *bytes, size_t count);
-/* Input can be taken again. Any thread. */
+/* Input can be taken again. Any thread, also in a signal handler. */
 void terminal_hungry(void);
 
 /* Lets what was written come out, for a second at most, ends the threads, restores the terminal. */
 void terminal_close(void);
-
-/* Whether the user types: then messages say what keys there are. */
-bool terminal_is_interactive(void);
 
 #endif

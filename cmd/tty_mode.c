@@ -16,14 +16,30 @@
 
 static struct termios before, raw;
 static volatile sig_atomic_t is_raw, is_over;
+static void (*on_continued)(void);
 
+static bool is_foreground(void)
+{
+    return tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+bool tty_mode_is_background(void)
+{
+    pid_t owner = tcgetpgrp(STDIN_FILENO);
+
+    return owner >= 0 && owner != getpgrp();
+}
+
+/* Whoever has the terminal now looks after its mode himself. */
 static void restore(void)
 {
     int error = errno;
 
     if (is_raw) {
         is_raw = 0;
-        tcsetattr(STDIN_FILENO, TCSANOW, &before);
+        if (is_foreground()) {
+            tcsetattr(STDIN_FILENO, TCSANOW, &before);
+        }
     }
     errno = error;
 }
@@ -34,8 +50,19 @@ void tty_mode_restore(void)
     restore();
 }
 
+/* What is put back is what was there last, and not our own mode after a stop that nobody caught. */
 static void make_raw(void)
 {
+    if (!is_raw && tcgetattr(STDIN_FILENO, &before) != 0) {
+        return;
+    }
+    raw = before;
+    /* Output is left as it is: a line of ours on stderr still begins at the left. */
+    raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+    raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN | ISIG);
+    raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
     is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
@@ -64,10 +91,17 @@ static void resume(int number)
     int error = errno;
 
     (void)number;
-    if (!is_raw && !is_over && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (!is_over && is_foreground()) {
         make_raw();
     }
+    on_continued();
     errno = error;
+}
+
+/* In a handler, as all that touches the mode while we run. */
+void tty_mode_resume(void)
+{
+    kill(getpid(), SIGCONT);
 }
 
 static void install(int number, void (*handler)(int))
@@ -81,28 +115,23 @@ static void install(int number, void (*handler)(int))
     }
 }
 
-bool tty_mode_raw(void)
+bool tty_mode_raw(void (*continued)(void))
 {
     static const int deadly[] = { SIGSEGV, SIGABRT, SIGILL,  SIGFPE,  SIGQUIT, SIGTRAP,
                                   SIGSYS,  SIGXCPU, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM };
 
-    if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) != getpgrp() ||
-        tcgetattr(STDIN_FILENO, &before) != 0) {
+    if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0) {
         return false;
     }
-    raw = before;
-    /* Output is left as it is: a line of ours on stderr still begins at the left. */
-    raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-    raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN | ISIG);
-    raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
+    on_continued = continued;
     for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
         install(deadly[i], end_by);
     }
     install(SIGTSTP, suspend);
     install(SIGCONT, resume);
     atexit(tty_mode_restore);
-    make_raw();
-    return is_raw != 0;
+    if (is_foreground()) {
+        make_raw();
+    }
+    return true;
 }

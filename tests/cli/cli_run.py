@@ -5,7 +5,6 @@ that has no KVM, or none that is good for a stock kernel. Guests are in cli_cons
 import os
 import shutil
 import subprocess
-import sys
 import time
 
 from cli_harness import (

@@ -22,6 +22,8 @@ import cli_life
 import cli_disks
 import cli_control
 import cli_run
+import cli_console
+import cli_streams
 
 
 def main():
