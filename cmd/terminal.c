@@ -18,7 +18,7 @@
 #include "terminal_input.h"
 #include "tty_mode.h"
 
-enum { RING_BYTES = 64 * 1024, CHUNK = 4096 };
+enum { RING_BYTES = 64 * 1024, CHUNK = 1024 };
 
 static struct {
     struct terminal_ops ops;
@@ -233,13 +233,26 @@ static void end_threads(void)
     }
 }
 
+/* As long as somebody reads: a second in which nothing was taken is the end. */
+static void drain_output(void)
+{
+    enum { PATIENCE_MS = 1000, ROUNDS = 10 };
+    size_t before = RING_BYTES + 1;
+
+    for (int i = 0; i < ROUNDS && terminal.count > 0 && terminal.count < before; i++) {
+        struct timespec until = from_now(PATIENCE_MS);
+        before = terminal.count;
+        while (terminal.has_output && terminal.count > 0 && wait_change(&until)) {
+            continue;
+        }
+    }
+}
+
 void terminal_close(void)
 {
-    struct timespec until = from_now(1000);
-
     pthread_mutex_lock(&terminal.lock);
-    while (terminal.has_output && terminal.count > 0 && wait_change(&until)) {
-        continue;
+    if (terminal.has_output) {
+        drain_output();
     }
     end_threads();
     pthread_mutex_unlock(&terminal.lock);

@@ -32,7 +32,10 @@ size_t terminal_write(const uint8_t *bytes, size_t count);
 /* Input can be taken again. Any thread, also in a signal handler. */
 void terminal_hungry(void);
 
-/* Lets what was written come out, for a second at most, ends the threads, restores the terminal. */
+/*
+ * Lets what was written come out while somebody reads it (for ten seconds at most), ends the
+ * threads, restores the terminal.
+ */
 void terminal_close(void);
 
 #endif

@@ -4,6 +4,7 @@ output are: a terminal, pipes, files, closed, slow, or without anybody at the ot
 
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ import time
 from cli_harness import wait_for
 from console_guest import (
     ECHO, HUNG, QUIT, READY, Terminal, case, finish, output_guest, output_of, start,
+    wait_guest_stopped,
 )
 
 CTRL_A = b'\x01'
@@ -53,6 +55,18 @@ def console_output_reaches_a_slow_reader_whole():
     got = read_slowly(process.stdout, 4096, 0.003)
     assert finish(process) == (0, '')
     assert got == output_of(), differs(got, output_of())
+
+
+@case
+def console_waits_for_a_reader_that_goes_on_reading():
+    """The guest has powered off, and its last words are still in our hands."""
+    steps = 7000
+    process = start(output_guest(steps), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    wait_for(lambda: select.select([process.stdout], [], [], 0)[0], 'the guest runs')
+    wait_guest_stopped(process)
+    got = read_slowly(process.stdout, 4096, 0.15)
+    assert finish(process) == (0, '')
+    assert got == output_of(steps), differs(got, output_of(steps))
 
 
 @case
