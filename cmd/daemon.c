@@ -30,6 +30,7 @@ static int signal_pipe[2] = { -1, -1 };
 static struct tenon_watch *signal_watch;
 static daemon_stop_fn *on_stop;
 static void *on_stop_opaque;
+static void (*last_act)(void);
 
 void daemon_fill_standard_fds(void)
 {
@@ -64,8 +65,11 @@ static void handle_sigbus(int number, siginfo_t *info, void *context)
     (void)context;
     int error = errno;
     if (!tenon_sigbus(info)) {
-        signal(number,
-               SIG_DFL); /* not the guest's memory: the access is tried again, and ends us */
+        if (last_act) {
+            last_act();
+        }
+        signal(number, SIG_DFL); /* not the guest's memory: it ends us */
+        raise(number);
     }
     errno = error;
 }
@@ -134,6 +138,11 @@ bool daemon_catch_signals(struct tenon_worker *worker, daemon_stop_fn *stop, voi
     }
     install_handlers();
     return true;
+}
+
+void daemon_before_sigbus_ends_us(void (*act)(void))
+{
+    last_act = act;
 }
 
 void daemon_forget_signals(void)

@@ -28,6 +28,8 @@ void daemon_raise_file_limit(void);
  */
 typedef void daemon_stop_fn(void *opaque);
 bool daemon_catch_signals(struct tenon_worker *worker, daemon_stop_fn *stop, void *opaque);
+/* A SIGBUS that is not the guest's memory ends us; this comes first, in the signal handler. */
+void daemon_before_sigbus_ends_us(void (*act)(void));
 /* Before the worker is freed. */
 void daemon_forget_signals(void);
 

@@ -222,6 +222,7 @@ static int start(struct service *service)
     if (!daemon_catch_signals(service->main, signal_came, service)) {
         return EXIT_CANNOT;
     }
+    daemon_before_sigbus_ends_us(tty_mode_restore);
     result = open_admin(service);
     if (result != EXIT_OK) {
         return result;

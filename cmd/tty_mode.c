@@ -117,8 +117,9 @@ static void install(int number, void (*handler)(int))
 
 bool tty_mode_raw(void (*continued)(void))
 {
-    static const int deadly[] = { SIGSEGV, SIGABRT, SIGILL,  SIGFPE,  SIGQUIT, SIGTRAP,
-                                  SIGSYS,  SIGXCPU, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM };
+    static const int deadly[] = { SIGSEGV,   SIGABRT, SIGILL,  SIGFPE,  SIGQUIT,  SIGTRAP,
+                                  SIGSYS,    SIGXCPU, SIGXFSZ, SIGUSR1, SIGUSR2,  SIGALRM,
+                                  SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,  SIGSTKFLT };
 
     if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0) {
         return false;

@@ -75,6 +75,20 @@ def console_is_put_back_by_signals_that_ask_to_end():
 
 
 @case
+def console_is_put_back_by_signals_that_kill():
+    numbers = [signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM,
+               signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT, signal.SIGXCPU,
+               signal.SIGXFSZ, signal.SIGTRAP, signal.SIGSYS, signal.SIGABRT]
+    if not sanitized():  # sanitizers have handlers of their own for these
+        numbers += [signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGBUS]
+    for number in numbers:
+        with Terminal(ECHO) as terminal:
+            terminal.ready().signal(number)
+            assert terminal.wait() == -number, number
+            terminal.assert_restored()
+
+
+@case
 def console_hung_up():
     """The terminal's window is closed: the kernel sends SIGHUP, and reads and writes fail."""
     with Terminal(ECHO) as terminal:
