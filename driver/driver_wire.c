@@ -29,11 +29,11 @@ int tnd_vhost_send_bytes(struct tenon_driver *driver, const void *bytes, size_t 
     }
     if (fd_count > 0) {
         msg.msg_control = control.room;
-        msg.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+        msg.msg_controllen = (socklen_t)CMSG_SPACE(fd_count * sizeof(int));
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+        c->cmsg_len = (socklen_t)CMSG_LEN(fd_count * sizeof(int));
         memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
     }
     ssize_t sent = sendmsg(tnd_vhost_of(driver)->socket, &msg, MSG_NOSIGNAL);

@@ -24,7 +24,7 @@
 
 enum { PROBE_TRIES = 3, PROBE_LIMIT_MS = 25, PROBE_BYTES = 0x4000 };
 
-long vmm_ioctl(int fd, unsigned long request, void *argument)
+long vmm_ioctl(int fd, unsigned int request, void *argument)
 {
     long result;
 

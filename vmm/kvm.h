@@ -5,6 +5,6 @@
 #define VMM_KVM_H
 
 /* ioctl, tried again when a signal came between: its result, or a negative errno. */
-long vmm_ioctl(int fd, unsigned long request, void *argument);
+long vmm_ioctl(int fd, unsigned int request, void *argument);
 
 #endif

@@ -174,7 +174,7 @@ int tn_host_direct_align(int fd, bool block, size_t *memory, size_t *offset)
 
 ssize_t tn_host_pwritev_stable(int fd, const struct iovec *iov, int count, uint64_t start)
 {
-#ifdef RWF_DSYNC
+#ifdef TN_HAVE_PWRITEV2
     ssize_t n = pwritev2(fd, iov, count, (off_t)start, RWF_DSYNC);
 
     return n >= 0 ? n : refine(errno);
@@ -199,7 +199,7 @@ static int allocate(int fd, int mode, uint64_t start, uint64_t bytes)
     return -EINTR;
 }
 
-static int range_ioctl(int fd, unsigned long request, uint64_t start, uint64_t bytes)
+static int range_ioctl(int fd, int request, uint64_t start, uint64_t bytes)
 {
     uint64_t range[2] = { start, bytes };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -43,23 +44,60 @@ static void fill(cpu_set_t *set, const int *cpus, unsigned count)
     }
 }
 
-int tn_place_attr(pthread_attr_t *attr, const int *cpus, unsigned count)
-{
-    cpu_set_t set;
-
-    if (count == 0) {
-        return 0;
-    }
-    fill(&set, cpus, count);
-    return -pthread_attr_setaffinity_np(attr, sizeof(set), &set);
-}
-
 int tn_place_move(pthread_t thread, const int *cpus, unsigned count)
 {
     cpu_set_t set;
 
     fill(&set, cpus, count);
     return -pthread_setaffinity_np(thread, sizeof(set), &set);
+}
+
+/*
+ * A new thread goes to its CPUs before it does anything else, and its maker waits for that: so a
+ * failure is its maker's. To say where a thread begins is possible with glibc only, not with musl.
+ */
+struct start {
+    const int *cpus;
+    unsigned count;
+    void *(*run)(void *);
+    void *opaque;
+    sem_t placed;
+    int error;
+};
+
+static void *start_placed(void *arg)
+{
+    struct start *start = arg;
+    void *(*run)(void *) = start->run;
+    void *opaque = start->opaque;
+    int error = tn_place_move(pthread_self(), start->cpus, start->count);
+
+    start->error = error;
+    sem_post(&start->placed); /* which may be the end of *start */
+    return error == 0 ? run(opaque) : NULL;
+}
+
+int tn_place_create(pthread_t *thread, const int *cpus, unsigned count, void *(*run)(void *),
+                    void *opaque)
+{
+    struct start start = { .cpus = cpus, .count = count, .run = run, .opaque = opaque };
+    int error;
+
+    if (count == 0) {
+        return -pthread_create(thread, NULL, run, opaque);
+    }
+    sem_init(&start.placed, 0, 0);
+    error = -pthread_create(thread, NULL, start_placed, &start);
+    if (error == 0) {
+        while (sem_wait(&start.placed) < 0) {
+        }
+        error = start.error;
+        if (error != 0) {
+            pthread_join(*thread, NULL);
+        }
+    }
+    sem_destroy(&start.placed);
+    return error;
 }
 
 #else
@@ -78,20 +116,20 @@ int tn_place_check(const int *cpus, unsigned count)
                           "threads cannot be bound to CPUs on this system; leave `cpus` out");
 }
 
-int tn_place_attr(pthread_attr_t *attr, const int *cpus, unsigned count)
-{
-    (void)attr;
-    (void)cpus;
-    (void)count;
-    return 0;
-}
-
 int tn_place_move(pthread_t thread, const int *cpus, unsigned count)
 {
     (void)thread;
     (void)cpus;
     (void)count;
     return 0;
+}
+
+int tn_place_create(pthread_t *thread, const int *cpus, unsigned count, void *(*run)(void *),
+                    void *opaque)
+{
+    (void)cpus;
+    (void)count;
+    return -pthread_create(thread, NULL, run, opaque);
 }
 
 #endif

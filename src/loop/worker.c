@@ -191,24 +191,16 @@ static void *thread_main(void *arg)
 static int create_thread(struct tenon_worker *worker)
 {
     static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
-    pthread_attr_t attr;
     sigset_t blocked, before;
-    int error = -pthread_attr_init(&attr);
+    int error;
 
-    if (error != 0) {
-        return error;
-    }
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         sigdelset(&blocked, own[i]);
     }
-    error = tn_place_attr(&attr, worker->cpus, worker->cpu_count);
-    if (error == 0) {
-        pthread_sigmask(SIG_SETMASK, &blocked, &before);
-        error = -pthread_create(&worker->thread, &attr, thread_main, worker);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    error = tn_place_create(&worker->thread, worker->cpus, worker->cpu_count, thread_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }
 
