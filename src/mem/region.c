@@ -8,6 +8,10 @@
  */
 #include "mem/table.h"
 
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

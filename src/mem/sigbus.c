@@ -15,6 +15,13 @@
 #include "base/num.h"
 #include "mem/table.h"
 
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+#ifndef BUS_MCEERR_AR
+#define BUS_MCEERR_AR BUS_OBJERR /* memory that the machine lost; Linux tells it apart */
+#endif
+
 /*
  * Linux allows a process 65530 mappings unless told otherwise, so the places do not run out before
  * those do. What was never used is never touched, and costs no memory.

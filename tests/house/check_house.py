@@ -8,7 +8,8 @@ ones on scripts, too.
     includes   go down: a room sees the doors of lower floors, programs see <tenon/...>;
                no circle; each file name once in src/
     sizes      files, functions and lines fit a reader; "Long because: ..." says why one does not
-    systems    the portable core has no Linux header outside of the files named below
+    systems    the portable core has no header and no name of Linux's own outside of the files
+               named below (scripts/check portable lets a compiler look, too)
 
 What is not here: what a compiler or clang-format finds. test_check_house.py plants mistakes and
 wants each one found.
@@ -50,6 +51,19 @@ LINUX_FILES = ("src/loop/os_epoll.c", "src/disk/host_linux.c")
 LINUX_HEADERS = re.compile(
     r"^(linux/.*|asm/.*|syscall\.h|sys/(epoll|eventfd|timerfd|signalfd|inotify|fanotify|prctl"
     r"|sysmacros|vfs|statfs|sendfile|random|syscall|capability|personality|sysinfo|pidfd)\.h)$")
+# Calls and constants that POSIX has not, whatever header they come by. A file that asks for one
+# first (#ifdef O_DIRECT) can do without it.
+LINUX_NAMES = re.compile(
+    r"\b((?:epoll_\w+|eventfd|timerfd_\w+|signalfd|inotify_\w+|memfd_create|fallocate|statx|splice"
+    r"|sendfile|copy_file_range|p(?:read|write)v2|pipe2|accept4|dup3|ppoll|mremap|gettid|prctl"
+    r"|syscall|getrandom|sched_[gs]etaffinity|pthread_\w+_np|htole\d\d|le\d\dtoh)(?= *\()"
+    r"|O_(?:DIRECT|PATH|TMPFILE)|F_OFD_\w+|F_ADD_SEALS|[EM]FD_\w+|EPOLL\w+|FALLOC_\w+|RWF_\w+"
+    r"|STATX_\w+|AT_EMPTY_PATH|MAP_(?:NORESERVE|POPULATE|HUGETLB|SYNC|FIXED_NOREPLACE)|MADV_\w+"
+    r"|SOCK_(?:CLOEXEC|NONBLOCK)|MSG_CMSG_CLOEXEC|POLLRDHUP|BUS_MCEERR_\w+|CPU_SET\w*|__NR_\w+"
+    r"|SYS_\w+|BLK[A-Z]+(?:GET|64|DISCARD|OUT)|__GLIBC__|TEMP_FAILURE_RETRY)\b|\"/(?:proc|sys)/")
+LINUX_NAMED = LINUX_FILES + ("src/loop/place.c",)
+ASKS_FOR = re.compile(r"^\s*#\s*if(?:n?def)?\b.*?(\w+)\)?$")
+COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 
 FILE_LINES, FUNCTION_LINES, COLUMNS, HEADER_LINES = 400, 60, 100, 40
 EXCUSE = "Long because:"
@@ -93,6 +107,7 @@ class House:
             if path.endswith((".c", ".h")):
                 self.check_functions(path, lines)
                 self.check_includes(path, lines)
+                self.check_linux_names(path, lines)
         self.check_names()
         self.check_circles()
         return sorted(self.offences)
@@ -203,6 +218,23 @@ class House:
             elif FLOORS[other] > OPEN_FLOOR and header != f"{other}.h":
                 self.offence(path, line, f"\"{name}\" is inside of {other}; its door is "
                              f"\"{other}/{other}.h\"")
+
+    @staticmethod
+    def bare(found):
+        """A comment or a text without its words; of texts only paths are left."""
+        text = found.group()
+        return text if text.startswith('"/') else "\n" * text.count("\n")
+
+    def check_linux_names(self, path, lines):
+        tree, room = (path.split(os.sep) + [""])[:2]
+        if tree != "include" and (tree != "src" or room not in PORTABLE or path in LINUX_NAMED):
+            return
+        asked = {name for line in lines for name in ASKS_FOR.findall(line)}
+        code = COMMENT_OR_TEXT.sub(self.bare, "\n".join(lines))
+        for number, line in enumerate(code.split("\n"), 1):
+            for name in {found.group() for found in LINUX_NAMES.finditer(line)} - asked:
+                self.offence(path, number, f"{name} is Linux's own; the portable core has such in "
+                             f"{', '.join(LINUX_NAMED)} only, or asks for it by #ifdef")
 
     def check_public(self, path, name):
         room = self.room_of_public(name)

@@ -107,6 +107,24 @@ CASES = [
     ("a header that includes itself", {"src/mem/a.h": see('"mem/a.h"')}, ["src/mem/a.h:2"]),
     ("a Linux header", {"src/loop/a.c": see("<sys/eventfd.h>")}, ["src/loop/a.c:2"]),
     ("a kernel header", {"src/blk/a.c": see("<linux/fs.h>")}, ["src/blk/a.c:2"]),
+    ("Linux in a public header",
+     {"include/tenon/mem.h": "/* */\nenum { A = O_DIRECT };\n"}, ["include/tenon/mem.h:2"]),
+    ("a file of Linux's own", {"src/mem/a.c": '/* */\nint a = open("/proc/self/maps", 0);\n'},
+     ["src/mem/a.c:2"]),
+    ("Linux in a room that is for Linux",
+     {"src/vhost_user/a.c": "/* */\nint a = eventfd(0, MFD_CLOEXEC);\n"}, []),
+    ("Linux in the files that are for it",
+     {"src/loop/os_epoll.c": "/* */\nint a = eventfd(0, EFD_CLOEXEC);\n",
+      "src/loop/place.c": "/* */\nint a = pthread_setname_np(0, 0);\n"}, []),
+    ("Linux that is asked for",
+     {"src/mem/a.c": "/* */\n#ifndef O_DIRECT\n#define O_DIRECT 0\n#endif\nint a = O_DIRECT;\n"},
+     []),
+    ("Linux in a comment and in a sentence",
+     {"src/mem/a.c": '/* eventfd(),\n O_DIRECT */\nchar a[] = "open it with O_DIRECT";\n'}, []),
+    ("a call behind a comment and a sentence",
+     {"src/mem/a.c": '/*\n "*/\nchar a[] = "/*"; int b = memfd_create("", 0);\n'},
+     ["src/mem/a.c:3"]),
+    ("a field with the name of a call", {"src/mem/a.c": "/* */\nint a = b.eventfd;\n"}, []),
     ("401 lines", {"src/mem/a.c": LONG_FILE}, ["src/mem/a.c:401"]),
     ("401 lines of a script",
      {"scripts/a.sh": "#!/bin/sh\n" + "echo\n" * 400}, ["scripts/a.sh:401"]),
@@ -131,6 +149,16 @@ CASES = [
     ("a tab in a build file",
      {"src/mem/meson.build": "a = [\n\t'a.c']\n"}, ["src/mem/meson.build:2"]),
 ]
+
+PORTABLE = ("base", "spec", "loop", "mem", "disk", "virtqueue", "device", "blk", "mmio")
+CASES += [(f"a Linux header in {room}",
+           {f"src/{room}/a.c": see("<stdint.h>", "<sys/epoll.h>")}, [f"src/{room}/a.c:3"])
+          for room in PORTABLE]
+CASES += [(f"{call} in {room}",
+           {f"src/{room}/a.c": f"/* */\nint a = {call};\n"}, [f"src/{room}/a.c:2"])
+          for room, call in zip(PORTABLE, (
+              "eventfd(0, 0)", "SYS_gettid", "pipe2(a, 0)", "memfd_create(n, 0)", "O_DIRECT",
+              "MAP_POPULATE", "pthread_setname_np(0, n)", "fallocate(0, 0, 0, 0)", "gettid ()"))]
 
 
 def check(root):
