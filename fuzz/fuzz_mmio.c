@@ -124,7 +124,7 @@ static void odd_access(struct rig *rig)
     uint32_t offset = pick_offset(&rig->in) + input_below(&rig->in, 4);
     unsigned bytes = widths[input_below(&rig->in, 4)];
     bool legal = bytes == 4 && offset % 4 == 0;
-    uint64_t value = input_u32(&rig->in) * 0x100000001u;
+    le64 value = tn_to_le64(input_u32(&rig->in) * UINT64_C(0x100000001));
 
     if (input_u8(&rig->in) & 1) {
         uint64_t sum = guest_sum(&rig->guest);
@@ -135,10 +135,10 @@ static void odd_access(struct rig *rig)
         }
         return;
     }
-    value = UINT64_MAX;
+    value = tn_to_le64(UINT64_MAX);
     tenon_mmio_read(rig->guest.mmio, offset, &value, bytes);
     if (offset < TN_MMIO_CONFIG && !legal) {
-        FUZZ_CHECK((value & (UINT64_MAX >> (64 - 8 * bytes))) == 0);
+        FUZZ_CHECK((tn_from_le64(value) & (UINT64_MAX >> (64 - 8 * bytes))) == 0);
     }
 }
 

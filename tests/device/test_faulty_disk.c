@@ -36,7 +36,7 @@ struct slot {
     unsigned sectors;
     struct write *write;
     uint32_t cuts[3];
-    struct tnd_range range;
+    struct tn_blk_range range;
     uint8_t data[LONGEST * 512];
 };
 
@@ -179,7 +179,8 @@ static void begin_write(struct model *m, struct slot *s, bool zero)
     for (unsigned i = 0; i < s->sectors; i++) {
         stamp(s->data + 512 * i, w->id, s->first + i);
     }
-    s->range = (struct tnd_range){ .sector = s->first, .sectors = s->sectors };
+    s->range =
+        (struct tn_blk_range){ .sector = tn_to_le64(s->first), .sectors = tn_to_le32(s->sectors) };
     s->r.out = zero ? (void *)&s->range : s->data;
     s->r.out_bytes = zero ? sizeof(s->range) : s->sectors * 512;
 }

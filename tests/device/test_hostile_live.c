@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "base/shared.h"
 #include "harness.h"
 
 enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 2000, RING_REGION = 0, CANARY = 3 };
@@ -36,8 +37,8 @@ static void write_desc(struct writer *w, uint64_t at, uint32_t *random)
     uint64_t gpa = places[a % 5] + (a >> 4) % 0x8000;
     uint64_t rest = lengths[b % 6] | (uint64_t)(b % 97 % 8) << 32 | (uint64_t)(a % 64) << 48;
 
-    __atomic_store_n(&w->words[at], gpa, __ATOMIC_RELAXED);
-    __atomic_store_n(&w->words[at + 1], rest, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->words[at], tn_to_le64(gpa).raw, __ATOMIC_RELAXED);
+    __atomic_store_n(&w->words[at + 1], tn_to_le64(rest).raw, __ATOMIC_RELAXED);
 }
 
 static void *write_on(void *opaque)
@@ -51,9 +52,9 @@ static void *write_on(void *opaque)
             if (next_random(&random) % 4) {
                 write_desc(w, at, &random);
             } else { /* indexes and heads: small numbers are the ones that work */
-                uint16_t *half = (uint16_t *)(void *)&w->words[at];
-                __atomic_store_n(half + next_random(&random) % 8,
-                                 (uint16_t)(next_random(&random) % 80), __ATOMIC_RELAXED);
+                le16 *half = (le16 *)(void *)&w->words[at];
+                unsigned which = next_random(&random) % 8;
+                tn_shared_store16(&half[which], (uint16_t)(next_random(&random) % 80));
             }
         }
         usleep(20);
@@ -169,7 +170,7 @@ static void one_access(struct rig *rig, uint32_t *random)
     uint32_t a = next_random(random);
     uint64_t offset = registers[a % (sizeof(registers) / sizeof(registers[0]))];
     unsigned bytes = a % 61 ? 4 : 1u << (a % 4);
-    uint64_t value = some_value(rig, (uint32_t)offset, random);
+    le64 value = tn_to_le64(some_value(rig, (uint32_t)offset, random));
 
     offset += a % 67 ? 0 : a % 7;
     uint64_t begin = tnd_now_ms();

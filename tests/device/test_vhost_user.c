@@ -85,7 +85,7 @@ static void acknowledgements_VU_03_07_08_09(void **state)
     assert_int_equal(tnd_vhost_receive(d, &m, d->timeout_ms), 0);
     assert_int_equal(m.flags, 0x5);
     assert_int_equal(m.size, 8);
-    assert_true(m.payload[0] != 0);
+    assert_true(answer_u64(&m) != 0);
     /* Without REPLY_ACK the same bit asks for nothing. */
     send_only(d, TN_VU_SET_PROTOCOL_FEATURES, TN_VU_VERSION, &mq, sizeof(mq), -1);
     send_only(d, TN_VU_SET_OWNER, TN_VU_VERSION | TN_VU_NEED_REPLY, NULL, 0, -1);
@@ -206,8 +206,8 @@ static void get_config_out_of_range_VU_55(void **state)
         assert_int_equal(m.size, 0); /* an empty reply: no */
     }
     /* The size within does not fit the size of the message. */
-    send_only(rig->driver, TN_VU_GET_CONFIG, TN_VU_VERSION, &(uint8_t[20]){ 0, 0, 0, 0, 60 }, 20,
-              -1);
+    struct tn_vu_config odd[2] = { { .size = 60 } };
+    send_only(rig->driver, TN_VU_GET_CONFIG, TN_VU_VERSION, odd, 20, -1);
     expect_hang_up(rig->driver);
 }
 
@@ -239,8 +239,8 @@ static void set_config_flags_VU_56(void **state)
     assert_true(tnd_blk_capacity(rig->driver) == capacity);
     rig_check_alive(rig, 0);
 
-    uint8_t bytes[21] = { [0] = 0x20, [4] = 1, [8] = 2 };
-    send_only(rig->driver, TN_VU_SET_CONFIG, TN_VU_VERSION, bytes, 13, -1); /* unknown flags */
+    struct tn_vu_config unknown[2] = { { .offset = 0x20, .size = 1, .flags = 2 } };
+    send_only(rig->driver, TN_VU_SET_CONFIG, TN_VU_VERSION, unknown, 13, -1);
     expect_hang_up(rig->driver);
 }
 
@@ -536,6 +536,15 @@ struct bad {
 
 enum { ONE = TN_VU_VERSION };
 
+/* The word in which two numbers of 32 bits follow one another in memory, or two of 16. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define PAIR(first, second) ((uint64_t)(first) << 32 | (second))
+#define SHORTS(first, second) ((uint64_t)(first) << 48 | (uint64_t)(second) << 32)
+#else
+#define PAIR(first, second) ((uint64_t)(second) << 32 | (first))
+#define SHORTS(first, second) ((uint64_t)(second) << 16 | (first))
+#endif
+
 static const struct bad bads[] = {
     /* VU-02, VU-100: version, reply */
     { TN_VU_GET_FEATURES, 0, 0, 0, { 0 }, 0, false },
@@ -548,33 +557,51 @@ static const struct bad bads[] = {
     { TN_VU_SET_FEATURES, ONE, 0xffffffff, 8, { 0 }, 0, false },
     { TN_VU_GET_FEATURES, ONE, 8, 8, { 0 }, 0, false },
     { 99, ONE, 0x80000000, 0, { 0 }, 0, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 12, 12, { 1 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 2 }, 2, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 8, 8, { 9 }, 0, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 12, 12, { PAIR(1, 0) }, 1, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(2, 0) }, 2, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 8, 8, { PAIR(9, 0) }, 0, false },
     /* VU-98: indexes, with all their bits */
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 64ull << 32 | 255 }, 0, false },
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 64ull << 32 | 0x80000000 }, 0, false },
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 64ull << 32 | 0x10000 }, 0, false },
-    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { 0x10000 }, 0, false },
-    { TN_VU_GET_VRING_BASE, ONE, 8, 8, { 0x10000 }, 0, false },
-    { TN_VU_SET_VRING_ENABLE, ONE, 8, 8, { 1ull << 32 | 0x10000 }, 0, false },
-    { TN_VU_SET_VRING_ADDR, ONE, 40, 40, { 0x10000 }, 0, false },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(255, 64) }, 0, false },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(0x80000000, 64) }, 0, false },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(0x10000, 64) }, 0, false },
+    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { PAIR(0x10000, 0) }, 0, false },
+    { TN_VU_GET_VRING_BASE, ONE, 8, 8, { PAIR(0x10000, 0) }, 0, false },
+    { TN_VU_SET_VRING_ENABLE, ONE, 8, 8, { PAIR(0x10000, 1) }, 0, false },
+    { TN_VU_SET_VRING_ADDR, ONE, 40, 40, { PAIR(0x10000, 0) }, 0, false },
     { TN_VU_SET_VRING_KICK, ONE, 8, 8, { 0x1ff }, 0, false },
     { TN_VU_SET_VRING_CALL, ONE, 8, 8, { 0x10000000000 }, 1, false },
     { TN_VU_SET_VRING_ERR, ONE, 8, 8, { 0xff }, 1, false },
     /* VU-33, VU-37: values */
     { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 0 }, 0, false },
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 3ull << 32 }, 0, false },
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 65536ull << 32 }, 0, false },
-    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { 65536ull << 32 }, 0, false },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(0, 3) }, 0, false },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(0, 65536) }, 0, false },
+    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { PAIR(0, 65536) }, 0, false },
     /* VU-22: regions: empty, wrapping, longer than the file, a descriptor too few */
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0, 0x1000, 0 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0xfffffffffffff000, 0x2000, 0x1000, 0 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0xfffffffffffff800, 0 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0x1000, 0xfffffffffffff800 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x100000, 0x1000, 0 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0x1000, 0 }, 0, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0x1000, 0 }, 2, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0, 0x1000, 0 }, 1, false },
+    { TN_VU_SET_MEM_TABLE,
+      ONE,
+      40,
+      40,
+      { PAIR(1, 0), 0xfffffffffffff000, 0x2000, 0x1000, 0 },
+      1,
+      false },
+    { TN_VU_SET_MEM_TABLE,
+      ONE,
+      40,
+      40,
+      { PAIR(1, 0), 0, 0x1000, 0xfffffffffffff800, 0 },
+      1,
+      false },
+    { TN_VU_SET_MEM_TABLE,
+      ONE,
+      40,
+      40,
+      { PAIR(1, 0), 0, 0x1000, 0x1000, 0xfffffffffffff800 },
+      1,
+      false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0x100000, 0x1000, 0 }, 1, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0x1000, 0x1000, 0 }, 0, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0x1000, 0x1000, 0 }, 2, false },
     { TN_VU_ADD_MEM_REG, ONE, 40, 40, { 0, 0, 0x1000, 0x1000, 0 }, 0, false },
     { TN_VU_ADD_MEM_REG, ONE, 40, 40, { 0, 0, 0x1000, 0x1000, 0 }, 2, false },
     { TN_VU_ADD_MEM_REG, ONE, 40, 40, { 0, 0, 0x1000, 0x1000, 0xfffffffffffff800 }, 1, false },
@@ -588,21 +615,21 @@ static const struct bad bads[] = {
     { TN_VU_SET_BACKEND_REQ_FD, ONE, 0, 0, { 0 }, 2, false },
     { TN_VU_SET_BACKEND_REQ_FD, ONE, 0, 0, { 0 }, 1, false }, /* no socket */
     { TN_VU_GET_FEATURES, ONE, 0, 0, { 0 }, 1, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0x1000, 0 }, 9, false },
-    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { 1, 0, 0x1000, 0x1000, 0 }, 30, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0x1000, 0x1000, 0 }, 9, false },
+    { TN_VU_SET_MEM_TABLE, ONE, 40, 40, { PAIR(1, 0), 0, 0x1000, 0x1000, 0 }, 30, false },
     /* VU-74: records */
     { TN_VU_GET_INFLIGHT_FD, ONE, 24, 24, { 0, 0, 0 }, 0, false },
-    { TN_VU_GET_INFLIGHT_FD, ONE, 24, 24, { 0, 0, 64u << 16 | 2 }, 0, false },
-    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 64, 0, 64u << 16 | 1 }, 1, false },
-    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x10000, 0, 64u << 16 | 1 }, 1, false },
-    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x800, 0xfffffffffffff800, 64u << 16 | 1 }, 1, false },
-    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x1000, 0, 64u << 16 | 1 }, 0, false },
-    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x1000, 0, 64u << 16 | 1 }, 3, false },
+    { TN_VU_GET_INFLIGHT_FD, ONE, 24, 24, { 0, 0, SHORTS(2, 64) }, 0, false },
+    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 64, 0, SHORTS(1, 64) }, 1, false },
+    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x10000, 0, SHORTS(1, 64) }, 1, false },
+    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x800, 0xfffffffffffff800, SHORTS(1, 64) }, 1, false },
+    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x1000, 0, SHORTS(1, 64) }, 0, false },
+    { TN_VU_SET_INFLIGHT_FD, ONE, 24, 24, { 0x1000, 0, SHORTS(1, 64) }, 3, false },
     /* VU-102: what a running ring does not let happen */
-    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { 32ull << 32 }, 0, true },
-    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { 5ull << 32 }, 0, true },
+    { TN_VU_SET_VRING_NUM, ONE, 8, 8, { PAIR(0, 32) }, 0, true },
+    { TN_VU_SET_VRING_BASE, ONE, 8, 8, { PAIR(0, 5) }, 0, true },
     { TN_VU_SET_VRING_ADDR, ONE, 40, 40, { 0, 0x1000, 0x2000, 0x3000, 0 }, 0, true },
-    { TN_VU_GET_INFLIGHT_FD, ONE, 24, 24, { 0, 0, 64u << 16 | 1 }, 0, true },
+    { TN_VU_GET_INFLIGHT_FD, ONE, 24, 24, { 0, 0, SHORTS(1, 64) }, 0, true },
     { TN_VU_SET_FEATURES, ONE, 8, 8, { 1ull << 32 | 1ull << 30 }, 0, true },
     { TN_VU_SET_STATUS, ONE, 8, 8, { 256 }, 0, false },
 };

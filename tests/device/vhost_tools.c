@@ -44,6 +44,14 @@ void send_only(struct tenon_driver *driver, uint32_t request, uint32_t flags, co
                      0);
 }
 
+uint64_t answer_u64(const struct tnd_vhost_message *m)
+{
+    uint64_t value;
+
+    memcpy(&value, m->payload, sizeof(value));
+    return value;
+}
+
 void expect_silence(struct tenon_driver *driver)
 {
     struct tnd_vhost_message m;
@@ -56,7 +64,7 @@ void expect_ack(struct tenon_driver *driver)
     assert_int_equal(tnd_vhost_receive(driver, &m, driver->timeout_ms), 0);
     assert_int_equal(m.flags, TN_VU_VERSION | TN_VU_REPLY);
     assert_int_equal(m.size, 8);
-    assert_true(m.payload[0] == 0);
+    assert_true(answer_u64(&m) == 0);
 }
 
 void expect_hang_up(struct tenon_driver *driver)

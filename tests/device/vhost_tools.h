@@ -25,6 +25,8 @@ int say_fd(struct tenon_driver *driver, uint32_t request, unsigned queue, int fd
 /* Sends without waiting for an answer. */
 void send_only(struct tenon_driver *driver, uint32_t request, uint32_t flags, const void *payload,
                uint32_t bytes, int fd);
+/* The number that an answer brings. */
+uint64_t answer_u64(const struct tnd_vhost_message *m);
 /* Nothing comes on the socket for a while. */
 void expect_silence(struct tenon_driver *driver);
 /* The acknowledgement of the last message comes, and says yes. */

@@ -120,9 +120,11 @@ static void test_vu56_set_config_without_reply_ack(void **state)
 {
     struct rig rig;
     uint64_t config_only = 1 << TN_VU_PF_CONFIG;
-    uint8_t payload[20] = { 0, 0, 0, 0, 8 };
+    const struct tn_vu_config head = { .size = 8 };
+    uint8_t payload[20] = { 0 };
 
     (void)state;
+    memcpy(payload, &head, sizeof(head));
     rig_open(&rig);
     rig_send(&rig, TN_VU_SET_PROTOCOL_FEATURES, 1, &config_only, 8, NULL, 0);
     rig_send(&rig, TN_VU_SET_CONFIG, 9, payload, sizeof(payload), NULL, 0);

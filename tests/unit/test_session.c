@@ -89,13 +89,15 @@ static void test_vu10_in_order(void **state)
 static void test_vu103_hang_up_in_the_middle(void **state)
 {
     struct rig rig;
-    uint64_t word[4] = { TN_VU_SET_VRING_KICK | UINT64_C(1) << 32, 8, 0, 0 };
+    const struct tn_vu_header header = { TN_VU_SET_VRING_KICK, 1, 8 };
+    uint8_t bytes[32] = { 0 };
 
     (void)state;
+    memcpy(bytes, &header, sizeof(header));
     rig_open(&rig);
     for (size_t cut = 1; cut < 20; cut++) {
         int fd = eventfd(0, EFD_CLOEXEC);
-        assert_true(rig_send_bytes(&rig, word, cut, &fd, 1));
+        assert_true(rig_send_bytes(&rig, bytes, cut, &fd, 1));
         close(fd);
         rig_crank(&rig);
         assert_true(rig_alive(&rig)); /* it may still come */

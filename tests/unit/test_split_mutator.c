@@ -30,10 +30,10 @@ static void scribble_desc(struct mutator *mutator, struct tn_desc *desc)
     uint64_t gpa = below(seed, 4) == 0 ? m->base + below(seed, UINT32_MAX)
                                        : m->data_gpa + 256 * (uint64_t)below(seed, 4);
 
-    __atomic_store_n(&desc->addr.raw, gpa, __ATOMIC_RELAXED);
-    __atomic_store_n(&desc->len.raw, lengths[below(seed, 10)], __ATOMIC_RELAXED);
-    __atomic_store_n(&desc->flags.raw, flags[below(seed, 10)], __ATOMIC_RELAXED);
-    __atomic_store_n(&desc->next.raw, (uint16_t)below(seed, SIZE + 1), __ATOMIC_RELAXED);
+    __atomic_store_n(&desc->addr.raw, tn_to_le64(gpa).raw, __ATOMIC_RELAXED);
+    __atomic_store_n(&desc->len.raw, tn_to_le32(lengths[below(seed, 10)]).raw, __ATOMIC_RELAXED);
+    tn_shared_store16(&desc->flags, flags[below(seed, 10)]);
+    tn_shared_store16(&desc->next, (uint16_t)below(seed, SIZE + 1));
 }
 
 static void *mutator_main(void *opaque)
