@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "spec/virtio.h"
 #include "spec/vring.h"
 #include "tenon/blk.h"
@@ -52,6 +53,9 @@ static void say(struct front *front, uint32_t request, const void *payload, uint
     if ((twist & 0x3e) == 0x3e) {
         kind = input_u8(in);
         fd_count = input_u8(in) % 10;
+        if (fd_count > TN_VU_MAX_FDS && !kernel_tells_lost_fds()) {
+            fd_count = TN_VU_MAX_FDS;
+        }
     }
     for (unsigned i = 0; i < fd_count; i++) {
         fds[i] = front_new_fd(front, kind);
@@ -266,7 +270,7 @@ static void request(struct front *front)
 
 static void cut_off(struct front *front)
 {
-    if (input_u8(&front->in) == FUZZ_RARE) {
+    if (input_u8(&front->in) == FUZZ_RARE && kernel_tells_fault_address()) {
         front->cut = true;
         FUZZ_CHECK(ftruncate(front->ram_fd, input_u8(&front->in) & 1 ? 0 : 0x4000) == 0);
     }
@@ -366,8 +370,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
     struct front front = { .in = { data, bytes } };
-    unsigned fds = front_count_fds();
 
+    (void)kernel_tells_lost_fds(); /* asked here first, before descriptors are counted */
+    unsigned fds = front_count_fds();
     signal(SIGPIPE,
            SIG_IGN); /* as a program does: a call descriptor may be a pipe without reader */
     sigaction(SIGBUS, &action, NULL);

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "needs.h"
 #include "vhost_tools.h"
 
 static struct rig *queues_rig(void **state, unsigned queues, enum rig_disk disk)
@@ -481,6 +482,7 @@ static void kick_replaced_under_load_VU_41(void **state)
 
 static void one_interrupt_after_each_start(void **state)
 {
+    need_passed_eventfds();
     struct rig *rig = queues_rig(state, 1, RIG_DISK_FILE);
     struct tenon_driver *d = rig->driver;
     uint16_t base;

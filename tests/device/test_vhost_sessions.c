@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "needs.h"
 #include "vhost_tools.h"
 
 static struct rig *disk_rig(void **state, enum rig_disk disk)
@@ -368,6 +369,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 static void survive_sigbus(void)
 {
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+    need_fault_address();
     assert_int_equal(sigaction(SIGBUS, &action, NULL), 0);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "needs.h"
 #include "vhost_tools.h"
 
 /* Connected and asked for its features, no more. */
@@ -656,7 +657,7 @@ static void send_bad(struct rig *rig, const struct bad *bad)
     }
 }
 
-static void malformed_messages_end_the_session_VU_96_to_103(void **state)
+static void bads_end_the_session(void **state, bool too_many_fds)
 {
     struct rig *rig = rig_new(state, NULL);
     struct tenon_driver *d = rig->driver;
@@ -664,6 +665,9 @@ static void malformed_messages_end_the_session_VU_96_to_103(void **state)
     rig_check_alive(rig, 0);
     unsigned fds = count_fds(), mappings = count_mappings();
     for (unsigned i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
+        if ((bads[i].fds > TN_VU_MAX_FDS) != too_many_fds) {
+            continue;
+        }
         if (!bads[i].after_start) {
             tnd_vhost_reconnect(d, rig_connect(rig));
             assert_int_equal(d->ops->offered(d, d->offered), 0);
@@ -682,6 +686,17 @@ static void malformed_messages_end_the_session_VU_96_to_103(void **state)
     }
     await_fds(rig, fds);
     assert_int_equal(count_mappings(), mappings);
+}
+
+static void malformed_messages_end_the_session_VU_96_to_103(void **state)
+{
+    bads_end_the_session(state, false);
+}
+
+static void more_descriptors_than_any_message_takes_VU_04_99(void **state)
+{
+    need_lost_fds();
+    bads_end_the_session(state, true);
 }
 
 /* VU-97: drained, descriptors closed, "no" when asked; and the session goes on. */
@@ -813,6 +828,7 @@ static const struct rig_case cases[] = {
     VHOST_TEST(bit_30_alone_enables_nothing_VU_50),
     VHOST_TEST(enable_and_disable_VU_47_48),
     VHOST_TEST(malformed_messages_end_the_session_VU_96_to_103),
+    VHOST_TEST(more_descriptors_than_any_message_takes_VU_04_99),
     VHOST_TEST(unknown_messages_VU_63_97),
     VHOST_TEST(messages_byte_by_byte_VU_01),
     VHOST_TEST(get_inflight_again_and_again_VU_73),

@@ -268,7 +268,10 @@ class House:
                 self.offence(path, line, f"\"{name}\" does not exist beside this file")
 
     def is_beside(self, folder, name, driver):
-        return f"{folder}/{name}" in self.files or (driver and f"driver/{name}" in self.files)
+        """In the same folder, with the driver, or with what all tests share."""
+        places = [folder] + (["driver"] if driver else [])
+        places += ["tests"] if folder.startswith(("tests/", "fuzz")) else []
+        return any(f"{place}/{name}" in self.files for place in places)
 
     def check_room_test(self, path):
         folder = os.path.dirname(path)

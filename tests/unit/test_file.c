@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "needs.h"
+
 enum { MIB = 1 << 20 };
 
 static char path[128];
@@ -279,6 +281,7 @@ static void test_direct(void **state)
     struct rig rig;
 
     (void)state;
+    need_direct_io(path);
     if (open_with((struct tenon_file_opts){ .direct = true }, &disk) != 0) {
         assert_non_null(strstr(tenon_error(), "use direct=off"));
         print_message("skipped: no direct I/O on the file system of %s\n", path);
@@ -324,6 +327,7 @@ static void test_direct_wants_whole_blocks(void **state)
     uint8_t data[513] = { 0 };
 
     (void)state;
+    need_direct_io(path);
     if (fd < 0) {
         print_message("skipped: no direct I/O on the file system of %s\n", path);
         skip();

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "disk/host.h"
+#include "kernel.h"
 
 enum { MIB = 1 << 20, BYTES = 4 * MIB };
 
@@ -54,12 +55,17 @@ static void detach(int device)
     unlink(file_path);
 }
 
-static int attach_or_skip(uint32_t sector)
+static int attach_or_skip(uint32_t sector, bool direct)
 {
     int device = attach(sector);
 
     if (device < 0) {
         print_message("skipped: loop devices cannot be made here (they need root)\n");
+        skip();
+    }
+    if (direct && !kernel_tells_direct_io(device_path)) {
+        detach(device);
+        print_message("skipped: statx says nothing true of direct I/O (qemu-user)\n");
         skip();
     }
     return device;
@@ -110,7 +116,7 @@ static uint64_t allocated(void)
 /* Each sector size, through the page cache and around it. */
 static void try_device(uint32_t sector, bool direct)
 {
-    int device = attach_or_skip(sector);
+    int device = attach_or_skip(sector, direct);
     struct tenon_disk_info info;
     uint64_t full;
     struct rig rig;
@@ -141,6 +147,11 @@ static void test_sectors_of_512(void **state)
 {
     (void)state;
     try_device(512, false);
+}
+
+static void test_sectors_of_512_direct(void **state)
+{
+    (void)state;
     try_device(512, true);
 }
 
@@ -148,13 +159,18 @@ static void test_sectors_of_4096(void **state)
 {
     (void)state;
     try_device(4096, false);
+}
+
+static void test_sectors_of_4096_direct(void **state)
+{
+    (void)state;
     try_device(4096, true);
 }
 
 /* Direct I/O in blocks of 4096, requests of sectors: users.md's EINVAL on such disks. */
 static void test_single_sectors_on_a_disk_of_4096(void **state)
 {
-    int device = attach_or_skip(4096);
+    int device = attach_or_skip(4096, true);
     uint8_t *model = malloc(BYTES), *memory = malloc(MIB);
     uint32_t random = 17;
     struct rig rig;
@@ -189,7 +205,7 @@ static void test_single_sectors_on_a_disk_of_4096(void **state)
 static void test_parts_of_a_disk_of_4096(void **state)
 {
     struct tenon_file_opts opts = { .size = sizeof(opts), .direct = true };
-    int device = attach_or_skip(4096);
+    int device = attach_or_skip(4096, true);
     struct tenon_disk *disk = NULL;
 
     (void)state;
@@ -207,7 +223,7 @@ static void test_parts_of_a_disk_of_4096(void **state)
 
 static void test_a_device_in_use_is_refused(void **state)
 {
-    int device = attach_or_skip(512);
+    int device = attach_or_skip(512, false);
     struct tenon_disk *disk = NULL, *second = NULL;
 
     (void)state;
@@ -275,7 +291,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sectors_of_512),
+        cmocka_unit_test(test_sectors_of_512_direct),
         cmocka_unit_test(test_sectors_of_4096),
+        cmocka_unit_test(test_sectors_of_4096_direct),
         cmocka_unit_test(test_single_sectors_on_a_disk_of_4096),
         cmocka_unit_test(test_parts_of_a_disk_of_4096),
         cmocka_unit_test(test_a_device_in_use_is_refused),

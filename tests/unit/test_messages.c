@@ -279,17 +279,18 @@ static void test_vu96_sizes(void **state)
     rig_close(&rig);
 }
 
+/* More than fit any message never get so far: test_wire.c. */
 static void test_vu04_vu99_descriptor_counts(void **state)
 {
     struct rig rig;
     uint8_t zeroes[300] = { 0 };
-    int fds[9];
+    int fds[TN_VU_MAX_FDS];
 
     (void)state;
     rig_open(&rig);
     rig_protocol(&rig);
     for (unsigned i = 0; i < FORMS; i++) {
-        for (unsigned n = 0; n <= 9; n++) {
+        for (unsigned n = 0; n <= TN_VU_MAX_FDS; n++) {
             if (n >= forms[i].fds_least && n <= forms[i].fds_most) {
                 continue;
             }

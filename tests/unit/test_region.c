@@ -164,17 +164,19 @@ static void huge_pages_keep_their_boundaries(void **state)
         print_message("no huge pages in this kernel\n");
         skip();
     }
+    void *tried = mmap(NULL, 2l * HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (tried == MAP_FAILED) {
+        print_message("%s\n", errno == ENOMEM ? "no huge pages are set aside (vm.nr_hugepages)"
+                                              : "huge pages cannot be mapped here (qemu-user)");
+        close(fd);
+        skip();
+    }
+    munmap(tried, 2l * HUGE);
     struct tenon_region options = {
         .size = sizeof(options), .bytes = HUGE, .fd = fd, .fd_offset = PAGE
     };
     struct tn_region *region = NULL;
-    int error = tn_region_new(&options, &region);
-    if (error == -ENOMEM) {
-        print_message("no huge pages are set aside (vm.nr_hugepages)\n");
-        close(fd);
-        skip();
-    }
-    assert_int_equal(error, 0);
+    assert_int_equal(tn_region_new(&options, &region), 0);
     assert_int_equal(region->mapping_bytes, 2l * HUGE);
     assert_int_equal(region->host - (uint8_t *)region->mapping, PAGE);
     void *mapping = region->mapping;

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "needs.h"
 #include "tenon/mem.h"
 #include "virtqueue/virtqueue.h"
 
@@ -263,6 +264,7 @@ static void test_vu103_cut_off(void **state)
     char name[] = "/tmp/tenon-inflight-XXXXXX";
 
     (void)state;
+    need_fault_address();
     assert_int_equal(sigaction(SIGBUS, &action, &before), 0);
     rig_ready(&rig);
     int fd = mkostemp(name, O_CLOEXEC); /* a file that takes no seals */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mem/mem.h"
+#include "needs.h"
 
 enum { PAGE = 4096 };
 
@@ -50,6 +51,13 @@ static void install(void)
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
     ours = foreign = 0;
     assert_int_equal(sigaction(SIGBUS, &action, NULL), 0);
+}
+
+/* For what touches memory that is gone. */
+static void install_or_skip(void)
+{
+    need_fault_address();
+    install();
 }
 
 static int new_memfd(off_t bytes)
@@ -97,7 +105,7 @@ static void guest_close(struct guest *guest)
 static void truncated_memory_is_survived_and_neighbours_go_on_VU_103(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     struct guest victim, neighbour;
 
     guest_open(&victim);
@@ -141,7 +149,7 @@ static void truncated_memory_is_survived_and_neighbours_go_on_VU_103(void **stat
 static void the_mark_goes_with_the_region(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     struct guest guest;
 
     guest_open(&guest);
@@ -163,7 +171,7 @@ static void the_mark_goes_with_the_region(void **state)
 static void foreign_addresses_are_not_ours(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     struct guest guest;
     int fd = new_memfd(PAGE);
     uint8_t *mapped = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -221,7 +229,7 @@ static void removed_region_is_not_ours_any_more(void **state)
 static void guards_of_other_mappings(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     int fd = new_memfd(3 * PAGE);
     uint8_t *mapped = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     struct tn_guard *guard = NULL;
@@ -247,7 +255,7 @@ static void guards_of_other_mappings(void **state)
 static void huge_pages_are_replaced_whole(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     enum { HUGE = 2 << 20 };
     int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | (21u << 26));
     uint8_t *mapped = MAP_FAILED;
@@ -275,7 +283,7 @@ static void huge_pages_are_replaced_whole(void **state)
 static void thousands_of_guards(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     enum { COUNT = 5000 };
     static struct tn_guard *guards[COUNT];
     struct guest guest;
@@ -316,7 +324,7 @@ static void *churn(void *opaque)
 static void faults_while_others_register(void **state)
 {
     (void)state;
-    install();
+    install_or_skip();
     static uint8_t places[2][PAGE];
     pthread_t threads[2];
 

@@ -4,6 +4,7 @@
 #include "vu_rig.h"
 
 #include "loop/loop.h"
+#include "needs.h"
 
 static unsigned rings_of(int fd)
 {
@@ -212,6 +213,7 @@ static void test_vu44_call(void **state)
     int first = bell(), second = bell();
 
     (void)state;
+    need_passed_eventfds();
     rig_ready(&rig);
     assert_int_equal(rig_give_fd(&rig, TN_VU_SET_VRING_CALL, 0, dup(first)), 0);
     assert_int_equal(rings_of(first), 0); /* nothing runs: BASIC-02 */
@@ -319,6 +321,7 @@ static void test_vu45_err(void **state)
     int err = bell();
 
     (void)state;
+    need_passed_eventfds();
     rig_ready(&rig);
     rig_start(&rig, 0);
     assert_int_equal(rig_give_fd(&rig, TN_VU_SET_VRING_ERR, 0, bell()), 0);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "needs.h"
 #include "vu_rig.h"
 
 struct pair {
@@ -165,10 +166,18 @@ static void test_vu96_judged_by_the_header(void **state)
     pair_close(&pair);
 }
 
-static void test_vu04_descriptors(void **state)
+/* A descriptor that can be told from others. */
+static int numbered_fd(uint8_t number)
 {
-    (void)state;
-    for (unsigned n = 0; n <= 10; n++) {
+    int fd = memfd_create("numbered", MFD_CLOEXEC);
+
+    assert_int_equal(pwrite(fd, &number, 1, 0), 1);
+    return fd;
+}
+
+static void take_descriptors(unsigned least, unsigned most)
+{
+    for (unsigned n = least; n <= most; n++) {
         struct pair pair;
         struct tn_vu_header header = { 1, 1, 0 };
         int fds[10];
@@ -176,7 +185,7 @@ static void test_vu04_descriptors(void **state)
 
         pair_open(&pair);
         for (unsigned i = 0; i < n; i++) {
-            fds[i] = eventfd(i, EFD_CLOEXEC);
+            fds[i] = numbered_fd((uint8_t)i);
         }
         assert_true(rig_send_bytes(&pair.peer, &header, sizeof(header), fds, n));
         for (unsigned i = 0; i < n; i++) {
@@ -192,15 +201,28 @@ static void test_vu04_descriptors(void **state)
         }
         if (event == TN_WIRE_MESSAGE && n > 1) { /* one is taken, the others are closed unused */
             int mine = tn_message_take_fd(&pair.wire.message, 1);
-            uint64_t value = 0;
-            assert_int_equal(read(mine, &value, sizeof(value)), sizeof(value));
-            assert_int_equal(value, 1);
+            uint8_t number = 0;
+            assert_int_equal(pread(mine, &number, 1, 0), 1);
+            assert_int_equal(number, 1);
             tn_wire_next(&pair.wire);
             assert_true(fcntl(mine, F_GETFD) >= 0);
             close(mine);
         }
         pair_close(&pair);
     }
+}
+
+static void test_vu04_descriptors(void **state)
+{
+    (void)state;
+    take_descriptors(0, TN_VU_MAX_FDS);
+}
+
+static void test_vu04_more_descriptors_than_fit(void **state)
+{
+    (void)state;
+    need_lost_fds();
+    take_descriptors(TN_VU_MAX_FDS + 1, 10);
 }
 
 static void test_vu04_descriptors_belong_to_the_first_byte(void **state)
@@ -337,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_vu96_sizes_that_no_message_has),
         cmocka_unit_test(test_vu96_judged_by_the_header),
         cmocka_unit_test(test_vu04_descriptors),
+        cmocka_unit_test(test_vu04_more_descriptors_than_fit),
         cmocka_unit_test(test_vu04_descriptors_belong_to_the_first_byte),
         cmocka_unit_test(test_vu103_hang_up_anywhere),
         cmocka_unit_test(test_vu03_reply_is_byte_exact),
