@@ -14,6 +14,7 @@ import tempfile
 import time
 
 PROGRAM = os.path.abspath(sys.argv[1])
+EMULATED = bool(os.environ.get('EMULATOR'))  # the program is for another machine
 PATIENCE = 20.0  # seconds until a thing that must happen counts as not happening
 
 USAGE, CANNOT = 2, 1

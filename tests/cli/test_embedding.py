@@ -9,7 +9,7 @@ examples, by their Makefile.
     sections   the other blocks, behind the last step: compiled only
 
 Usage: test_embedding.py SOURCE BUILD     prints TAP. CC and CXX choose compilers, SANITIZE what the
-build was made with.
+build was made with, EMULATOR what runs programs for another machine.
 """
 import os
 import re
@@ -23,6 +23,7 @@ SOURCE, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 CC = shlex.split(os.environ.get('CC', 'cc'))
 CXX = shlex.split(os.environ.get('CXX', 'c++'))
 SANITIZE = os.environ.get('SANITIZE', 'none')
+EMULATOR = shlex.split(os.environ.get('EMULATOR', ''))
 FLAGS = [] if SANITIZE == 'none' else ['-g', '-fsanitize=' + SANITIZE]
 WARNINGS = ['-Wall', '-Wextra', '-Werror']
 # C++ also warns of fields that an initialiser leaves out by intention.
@@ -165,7 +166,7 @@ def check_steps(stage, blocks, printed):
             continue
         # Only the last step gives back what it took.
         leaks = {} if step == steps[-1] else {'ASAN_OPTIONS': 'detect_leaks=0'}
-        status, said = run([program], env={**os.environ, **leaks})
+        status, said = run([*EMULATOR, program], env={**os.environ, **leaks})
         lines = said.splitlines()
         good = status == 0 and lines and lines == printed[:len(lines)]
         if step == steps[-1]:
@@ -204,7 +205,7 @@ def check_examples(stage, printed):
     for name, last in {**EXAMPLES, 'embed': '\n'.join(printed) + '\n'}.items():
         if not last or status != 0:
             continue
-        ended, said = run([os.path.join(place, name)])
+        ended, said = run([*EMULATOR, os.path.join(place, name)])
         ok('example_%s_runs' % name, ended == 0 and last in said, 'status %d\n%s' % (ended, said))
 
 
