@@ -11,7 +11,7 @@
 #include "base/shared.h"
 #include "harness.h"
 
-enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 2000, RING_REGION = 0, CANARY = 3 };
+enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 10000, RING_REGION = 0, CANARY = 3 };
 
 static uint32_t next_random(uint32_t *state)
 {

@@ -9,7 +9,7 @@
 
 #include "load.h"
 
-enum { READS = 8, BOUND_MS = 2000, HUNG_MS = 60, EARLIER = 0x77 };
+enum { READS = 8, BOUND_MS = 5000, HUNG_MS = 60, EARLIER = 0x77 };
 
 struct held {
     struct rig *rig;
