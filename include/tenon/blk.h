@@ -9,6 +9,7 @@
 
 #include <tenon/device.h>
 #include <tenon/disk.h>
+#include <tenon/limits.h>
 #include <tenon/worker.h>
 
 #ifdef __cplusplus
@@ -46,6 +47,9 @@ struct tenon_blk_opts {
     tenon_event_fn *event;
     void *opaque;
     bool no_event_idx; /* do not offer EVENT_IDX: for comparisons, and drivers that get it wrong */
+    const struct tenon_limits
+        *limits; /* copied; NULL: none. tenon_device_set_limits changes them */
+    struct tenon_limit_group *limit_group; /* the device keeps it alive; NULL: none */
 };
 
 /*

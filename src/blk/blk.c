@@ -135,6 +135,7 @@ static const struct tn_device_type blk_type = {
     .config_write = config_write,
     .start = blk_lane_join,
     .serve = blk_serve,
+    .release = blk_release,
     .drop = blk_drop,
     .stop = blk_lane_leave,
     .free = free_blk,
@@ -225,6 +226,8 @@ int tenon_blk_new(const struct tenon_blk_opts *given, struct tenon_device **out)
         .no_event_idx = opts.no_event_idx,
         .event = opts.event,
         .event_opaque = opts.opaque,
+        .limits = opts.limits,
+        .limit_group = opts.limit_group,
     };
     error = take_disk(blk, &opts);
     if (error >= 0) {

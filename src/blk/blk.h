@@ -129,6 +129,7 @@ static inline uint64_t blk_capacity(const struct blk *blk)
 
 /* serve.c */
 unsigned blk_serve(struct tn_queue *queue, unsigned budget);
+void blk_release(struct tn_queue *queue, struct tn_list *slots);
 void blk_submit(struct blk_request *request);
 void blk_resubmit_full(struct blk_lane *lane);
 void blk_drop(struct tn_queue *queue);

@@ -1,12 +1,12 @@
 /*
  * serve.c: one turn of one request queue.
  *
- *   ring --take--> slot --parse--> check --> order --> submit --> disk ... done --> answer
+ *   ring --take--> slot --parse--> check --> limit --> order --> submit --> disk ... done --> answer
  *   --return--> ring
- *                           \________________ answered at once ________________/
+ *                           \____________________ answered at once ____________________/
  *
- * A request is in the ring, in its turn, behind others (order.c), in front of a full disk, in the
- * disk, or answered; each arrow has one function. Here: the order of the steps. Not here: what is
+ * A request is in the ring, in its turn, held by a limit (device/limit.c), behind others (order.c),
+ * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order of the steps. Not here: what is
  * legal (check.c), what a request looks like in memory (parse.c), who goes before whom (order.c).
  * Runs on the queue's worker; takes no lock, allocates nothing.
  */
@@ -29,6 +29,36 @@ static uint64_t cost(const struct blk_request *request)
 }
 
 /*
+ * Whether the limits let it go on now (which count what: <tenon/limits.h>). If not it comes back
+ * through blk_release.
+ */
+static bool admitted(struct blk_request *request)
+{
+    switch (request->type) {
+    case TN_BLK_T_IN:
+        return tn_limit_admits(&request->slot, TN_LINE_READ, request->data_bytes);
+    case TN_BLK_T_FLUSH:
+        return tn_limit_admits(&request->slot, TN_LINE_FLUSH, 0);
+    case TN_BLK_T_DISCARD:
+        return tn_limit_admits(&request->slot, TN_LINE_WRITE, 0);
+    default:
+        return tn_limit_admits(&request->slot, TN_LINE_WRITE, cost(request));
+    }
+}
+
+/* Those of the turn go to the disk. What the queue breathes meanwhile may end it (blk_submit). */
+static void submit_turn(struct tn_queue *queue, struct tn_list *turn)
+{
+    struct tn_list *link;
+
+    while ((link = tn_list_take_first(turn)) != NULL) {
+        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+        tn_queue_breathe(queue);
+    }
+    tn_channel_commit(blk_of(queue)->disk, blk_queue_of(queue)->lane->channel);
+}
+
+/*
  * Serves at most `budget` requests; returns how many it took, or `budget` when it stopped for their
  * size. What has ended is published at the end of the turn.
  */
@@ -37,7 +67,6 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
     struct blk *blk = blk_of(queue);
     struct blk_queue *own = blk_queue_of(queue);
     struct tn_list turn;
-    struct tn_list *link;
     unsigned served = 0;
     uint64_t bytes = 0;
 
@@ -58,17 +87,32 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
             blk_answer(request);
             continue;
         }
+        if (!admitted(request)) {
+            continue;
+        }
         bytes += cost(request);
         if (blk_order_enter(own, request)) {
             tn_list_append(&turn, &request->link);
         } /* else it waits behind others, and goes on from blk_order_leave */
     }
-    while ((link = tn_list_take_first(&turn)) != NULL) {
-        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
-        tn_queue_breathe(queue);
-    }
-    tn_channel_commit(blk->disk, own->lane->channel);
+    submit_turn(queue, &turn);
     return bytes < BLK_TURN_BYTES ? served : budget;
+}
+
+/* Their limits let these go on, in this order, or the queue is stopping. */
+void blk_release(struct tn_queue *queue, struct tn_list *slots)
+{
+    struct tn_list turn;
+    struct tn_list *link;
+
+    tn_list_init(&turn);
+    while ((link = tn_list_take_first(slots)) != NULL) {
+        struct blk_request *request = blk_request_of(tn_limit_slot(link));
+        if (blk_order_enter(blk_queue_of(queue), request)) {
+            tn_list_append(&turn, &request->link);
+        }
+    }
+    submit_turn(queue, &turn);
 }
 
 static bool is_ranged(const struct blk_request *request)

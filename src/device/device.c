@@ -17,9 +17,10 @@
 enum { NAME_MAX_BYTES = 64, FREE_POLL_MS = 1000 };
 
 static const char *const common_counters[TN_COUNT_COMMON] = {
-    [TN_COUNT_KICKS] = "kicks",     [TN_COUNT_INTERRUPTS] = "interrupts",
-    [TN_COUNT_TURNS] = "turns",     [TN_COUNT_REQUESTS] = "requests",
-    [TN_COUNT_STARVED] = "starved", [TN_COUNT_BROKEN] = "broken",
+    [TN_COUNT_KICKS] = "kicks",         [TN_COUNT_INTERRUPTS] = "interrupts",
+    [TN_COUNT_TURNS] = "turns",         [TN_COUNT_REQUESTS] = "requests",
+    [TN_COUNT_STARVED] = "starved",     [TN_COUNT_BROKEN] = "broken",
+    [TN_COUNT_THROTTLED] = "throttled", [TN_COUNT_THROTTLED_NOW] = "throttled_now",
 };
 
 int tn_device_init(struct tenon_device *device, const struct tn_device_init *init)
@@ -55,11 +56,16 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&device->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    return 0;
+    int error = tn_limit_join(device, init->limits, init->limit_group);
+    if (error < 0) {
+        tn_device_fini(device);
+    }
+    return error;
 }
 
 void tn_device_fini(struct tenon_device *device)
 {
+    tn_limit_leave(device);
     for (unsigned i = 0; i < device->queue_count; i++) {
         tn_queue_free(device->queues[i]);
     }

@@ -17,6 +17,7 @@
 
 #include "base/count.h"
 #include "base/list.h"
+#include "device/limit.h"
 #include "loop/loop.h"
 #include "tenon/bus.h"
 #include "virtqueue/virtqueue.h"
@@ -30,7 +31,8 @@ enum {
     TN_TURN_BUDGET =
         64, /* requests that a queue serves before stop, pause and others are looked at */
     TN_PUBLISH_AFTER_NS = 50000, /* the longest that a finished request waits for its turn to end */
-    TN_QUIET_WAITERS = 4 /* who may wait for quiet at once: the transport, a reset, a free */
+    TN_LIMITED_IOVECS = 128, /* for each entry of a ring under a limit: what QEMU's seg_max needs */
+    TN_QUIET_WAITERS = 4     /* who may wait for quiet at once: the transport, a reset, a free */
 };
 
 /* What a device type is. All calls about a queue come on its worker; the others on any thread. */
@@ -49,6 +51,8 @@ struct tn_device_type {
         struct tn_queue *queue); /* before the first serve; a negative errno breaks the queue */
     /* how many requests it took; `budget`: there may be more */
     unsigned (*serve)(struct tn_queue *queue, unsigned budget);
+    /* these waited for their limits (tn_limit_slot) and go on now; may be NULL if it asks for none */
+    void (*release)(struct tn_queue *queue, struct tn_list *slots);
     void (*drop)(
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
     bool (*stop)(
@@ -65,6 +69,8 @@ enum tn_queue_counter {
     TN_COUNT_REQUESTS,
     TN_COUNT_STARVED,
     TN_COUNT_BROKEN,
+    TN_COUNT_THROTTLED,
+    TN_COUNT_THROTTLED_NOW, /* goes up and down */
     TN_COUNT_COMMON
 };
 
@@ -117,6 +123,9 @@ struct tenon_device {
         quieting; /* queues that have not yet heard of the quiet under way, and one for the asker */
     struct tn_quiet_waiter quiet_waiters[TN_QUIET_WAITERS];
     struct tn_list pause_waiters;
+    struct tn_limit_set limits;
+    struct tenon_limit_group *limit_group; /* constant; NULL: none */
+    struct tn_list limit_link;             /* under the group's lock */
 };
 
 struct tn_device_init {
@@ -130,9 +139,11 @@ struct tn_device_init {
     bool no_event_idx; /* EVENT_IDX is not offered */
     tenon_event_fn *event;
     void *event_opaque;
+    const struct tenon_limits *limits; /* NULL: none */
+    struct tenon_limit_group *limit_group;
 };
 
-/* For a type's _new: `device` is zeroed. -ENOMEM. */
+/* For a type's _new: `device` is zeroed. -ENOMEM, -EINVAL. */
 int tn_device_init(struct tenon_device *device, const struct tn_device_init *init);
 /* For a type's free: after it, the type frees the memory. */
 void tn_device_fini(struct tenon_device *device);
@@ -158,6 +169,7 @@ struct tn_slot {
     struct tn_chain chain;  /* its iovecs lie in the queue's arena */
     struct tn_table *table; /* pinned */
     struct tn_slot *next_free;
+    struct tn_held held; /* while it waits for a limit */
     uint32_t arena_first, arena_count;
 };
 
@@ -197,6 +209,7 @@ struct tn_queue {
     uint16_t next_avail;         /* where it stopped */
     bool quiet_pending;          /* it has heard of the quiet under way and is not OFF yet */
     bool start_pending;          /* under lock: a start was accepted and has not run yet */
+    struct tn_limit limit;
     struct tn_count counts[TN_COUNT_COMMON + TN_TYPE_COUNTERS_MAX];
 };
 

@@ -173,6 +173,7 @@ static void enter(struct tn_queue *queue, enum tn_queue_state state)
         break;
     default: /* PAUSING, DRAINING: it is over when nothing is in flight, which may be now */
         set_state(queue, state);
+        tn_limit_let_through(queue);
         tn_queue_finish(queue);
         break;
     }
@@ -279,6 +280,7 @@ static void wind_down(struct tn_queue *queue, bool drop)
     }
     if (drop && !queue->dropping) {
         queue->dropping = true;
+        tn_limit_drop(queue);
         if (queue->type_started && queue->device->type->drop) {
             queue->device->type->drop(queue);
         }

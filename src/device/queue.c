@@ -61,7 +61,7 @@ static void serve(struct tn_task *task)
     if (queue->state != TN_QUEUE_RUNNING || queue->broken) {
         return;
     }
-    if (memory_is_gone(queue)) {
+    if (memory_is_gone(queue) || tn_limit_bars(queue)) {
         return;
     }
     tn_vq_kicks_off(queue->vq);
@@ -215,6 +215,7 @@ static void on_view_changed(struct tenon_post *post)
     if (queue->vq && !queue->broken && !tn_vq_remap(queue->vq)) {
         tn_queue_break(queue, tn_vq_broken(queue->vq));
     }
+    tn_limit_let_go_of_memory(queue);
 }
 
 static void view_changed(struct tn_view *view)
@@ -246,6 +247,17 @@ static int watch_notifier(struct tn_queue *queue)
     }
     return tenon_watch_add(queue->worker, queue->notifier.read_fd, TENON_READABLE, on_kick_fd,
                            queue, &queue->notifier_watch);
+}
+
+/*
+ * Under a limit a ring full of long requests may be waiting, and must not use up what others need
+ * that do not wait. Memory that nobody touches costs nothing.
+ */
+static uint32_t iovecs_for(const struct tn_queue *queue, uint32_t entries)
+{
+    uint32_t each = queue->limit.active ? TN_LIMITED_IOVECS : 4;
+
+    return (uint32_t)tn_max_u64(tn_vq_max_iovecs(queue->vq), (uint64_t)each * entries);
 }
 
 /*
@@ -283,9 +295,12 @@ int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct
     if (error < 0) {
         return error;
     }
-    uint32_t longest = tn_vq_max_iovecs(queue->vq);
+    error = tn_limit_begin(queue);
+    if (error < 0) {
+        return error;
+    }
     error = tn_slots_init(&queue->slots, queue, ring->entries + 1, device->slot_bytes,
-                          (uint32_t)tn_max_u64(longest, 4 * ring->entries));
+                          iovecs_for(queue, ring->entries));
     if (error < 0) {
         return error;
     }
@@ -315,6 +330,7 @@ void tn_queue_teardown(struct tn_queue *queue)
         tn_view_close(&queue->view);
         queue->view_open = false;
     }
+    tn_limit_end(queue);
     tn_slots_fini(&queue->slots);
 }
 
@@ -342,6 +358,7 @@ struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index)
     tn_task_init(&queue->serve_task, serve);
     tn_task_init(&queue->finish_task, finish);
     tn_list_init(&queue->stops);
+    tn_limit_init(queue);
     queue->kick_post.fn = on_kick_post;
     queue->view_post.fn = on_view_changed;
     queue->life_post.fn = on_life_post;

@@ -27,7 +27,7 @@ FLOORS = {
     "blk": 5, "net": 5, "mmio": 5, "vhost_user": 5,
 }
 # The room that each public header belongs to, where it has another name than the room.
-PUBLIC = {"opts": "base", "worker": "loop", "bus": "device"}
+PUBLIC = {"opts": "base", "worker": "loop", "bus": "device", "limits": "device"}
 # Other rooms may see every header of these two floors.
 OPEN_FLOOR = 1
 
