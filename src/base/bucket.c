@@ -56,15 +56,19 @@ void tn_bucket_fill(struct tn_bucket *bucket, const struct tn_rate *rate, uint64
 void tn_bucket_change(struct tn_bucket *bucket, const struct tn_rate *from,
                       const struct tn_rate *to, int64_t now)
 {
-    int64_t unused = to->burst_ns;
+    int64_t given = __atomic_load_n(&bucket->given, __ATOMIC_RELAXED);
+    int64_t next;
 
-    if (from->tokens != 0 && to->tokens != 0) {
-        int64_t given = __atomic_load_n(&bucket->given, __ATOMIC_RELAXED);
-        uint64_t before = (uint64_t)min_of(max_of(now - given, 0), from->burst_ns);
-        unused =
-            (int64_t)tn_min_u64(scale(before, from->tokens, to->tokens), (uint64_t)to->burst_ns);
-    }
-    __atomic_store_n(&bucket->given, now - unused, __ATOMIC_RELAXED);
+    do {
+        next = max_of(given, now - from->burst_ns);
+        if (from->tokens == 0 || to->tokens == 0) {
+            next = now - to->burst_ns;
+        } else if (from->tokens != to->tokens) {
+            uint64_t unused = scale((uint64_t)max_of(now - next, 0), from->tokens, to->tokens);
+            next = now - (int64_t)tn_min_u64(unused, (uint64_t)to->burst_ns);
+        } /* else slices that are yet to come stay given out */
+    } while (!__atomic_compare_exchange_n(&bucket->given, &given, next, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
 }
 
 /* `billionths` is how many there are in the time that was gained. */
@@ -140,14 +144,19 @@ bool tn_purse_pays(struct tn_purse *purse, struct tn_bucket *bucket, const struc
                    uint64_t more, int64_t now)
 {
     ripen(purse, rate, now);
-    while (purse->tokens < 0 && purse->end <= now) {
+    while (purse->tokens < 0) {
         int64_t there = now - __atomic_load_n(&bucket->given, __ATOMIC_RELAXED);
-        if (there >= time_of_debt(purse, rate, 0) || !draw_once(purse, bucket)) {
-            draw(purse, bucket, rate, more, now);
-            ripen(purse, rate, now);
+        bool waits = purse->end > now;
+        if ((waits || there < time_of_debt(purse, rate, 0)) && draw_once(purse, bucket)) {
+            continue;
         }
+        if (waits) {
+            return false;
+        }
+        draw(purse, bucket, rate, more, now);
+        ripen(purse, rate, now);
     }
-    return purse->tokens >= 0;
+    return true;
 }
 
 int64_t tn_purse_when(const struct tn_purse *purse, const struct tn_rate *rate, bool *last)

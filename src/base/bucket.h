@@ -53,7 +53,10 @@ struct tn_rate tn_rate_make(uint64_t tokens, uint64_t burst);
 /* A new bucket is full. */
 void tn_bucket_fill(struct tn_bucket *bucket, const struct tn_rate *rate, uint64_t once,
                     int64_t now);
-/* The rate changes: what the bucket holds stays, as tokens, up to the new burst. */
+/*
+ * The rate or the burst changes: what the bucket holds stays, as tokens, up to the new burst. With
+ * another rate, slices that are yet to come are nobody's any more (tn_purse_unreserve).
+ */
 void tn_bucket_change(struct tn_bucket *bucket, const struct tn_rate *from,
                       const struct tn_rate *to, int64_t now);
 
