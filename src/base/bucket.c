@@ -171,9 +171,9 @@ int64_t tn_purse_when(const struct tn_purse *purse, const struct tn_rate *rate, 
  * What is left of a slice is good for as long as the bucket itself would have kept it. There is
  * never more than a step of it.
  */
-static void forgo(struct tn_purse *purse, const struct tn_rate *rate, int64_t now)
+static void forgo(struct tn_purse *purse, const struct tn_rate *rate, int64_t oldest)
 {
-    int64_t kept = purse->start - (now - rate->burst_ns);
+    int64_t kept = purse->start - oldest;
 
     if (kept >= TN_LEASE_NS) {
         return;
@@ -187,17 +187,13 @@ static void forgo(struct tn_purse *purse, const struct tn_rate *rate, int64_t no
     }
 }
 
-void tn_purse_charge(struct tn_purse *purse, const struct tn_rate *rate, uint64_t cost, bool waited,
+void tn_purse_charge(struct tn_purse *purse, const struct tn_rate *rate, uint64_t cost, int64_t due,
                      int64_t now)
 {
     ripen(purse, rate, now);
     if (purse->tokens >= 0) {
-        purse->since = now - rate->burst_ns;
-        if (waited) {
-            purse->since = min_of(purse->since, max_of(purse->end, now - TN_LATE_NS));
-        } else {
-            forgo(purse, rate, now);
-        }
+        purse->since = due - rate->burst_ns;
+        forgo(purse, rate, purse->since);
     } /* else it claims what it did before */
     purse->tokens -= (int64_t)cost;
 }

@@ -24,9 +24,7 @@
 enum {
     /* A purse takes at most so much time beyond what it needs. Who needs more than there is takes
      * what is to come in steps of as much (or of one token, where that takes longer). */
-    TN_LEASE_NS = 1000000,
-    /* How late one that waits may come for its time, whatever the burst: lateness is not idleness. */
-    TN_LATE_NS = 100000000
+    TN_LEASE_NS = 1000000
 };
 
 struct tn_rate {
@@ -61,10 +59,10 @@ void tn_bucket_change(struct tn_bucket *bucket, const struct tn_rate *from,
                       const struct tn_rate *to, int64_t now);
 
 /*
- * Takes `cost` from the purse, which may then owe. waited: who asks stood behind the one that was
- * paid for last; else it has just come, and unspent time older than the burst is forgone.
+ * Takes `cost` from the purse, which may then owe. Time that was unspent for longer than the burst
+ * is forgone, as of `due`: now, or when we should have come; for being late is not being idle.
  */
-void tn_purse_charge(struct tn_purse *purse, const struct tn_rate *rate, uint64_t cost, bool waited,
+void tn_purse_charge(struct tn_purse *purse, const struct tn_rate *rate, uint64_t cost, int64_t due,
                      int64_t now);
 /*
  * Whether the purse owes nothing, after drawing what it can. `more` is what those behind will be

@@ -13,7 +13,11 @@
  */
 #include "device/device.h"
 
-enum { ACCOUNTS = TN_LIMIT_OWNERS * TN_LINE_LIMITS, RELEASES = TN_TURN_BUDGET / TN_LINES };
+enum {
+    ACCOUNTS = TN_LIMIT_OWNERS * TN_LINE_LIMITS,
+    RELEASES = TN_TURN_BUDGET / TN_LINES,
+    LATE_MOST_NS = 100000000 /* a timer that comes later was stopped, and not only late */
+};
 
 static const uint8_t line_limits[TN_LINES][TN_LINE_LIMITS] = {
     [TN_LINE_READ] = { TN_LIMIT_OPS, TN_LIMIT_OPS_READ, TN_LIMIT_BYTES, TN_LIMIT_BYTES_READ },
@@ -63,13 +67,13 @@ struct tn_slot *tn_limit_slot(struct tn_list *link)
     return TN_CONTAINER_OF(held_at(link), struct tn_slot, held);
 }
 
-static void charge(struct tn_queue *queue, unsigned line, const struct tn_held *held, bool waited)
+static void charge(struct tn_queue *queue, unsigned line, const struct tn_held *held, int64_t due)
 {
     struct account a;
 
     for (unsigned n = 0; n < ACCOUNTS; n++) {
         if (account_at(queue, line, n, &a)) {
-            tn_purse_charge(a.purse, a.rate, a.bytes ? held->bytes : 1, waited, turn_time(queue));
+            tn_purse_charge(a.purse, a.rate, a.bytes ? held->bytes : 1, due, turn_time(queue));
         }
     }
 }
@@ -136,8 +140,10 @@ static void set_timer(struct tn_queue *queue)
     }
     if (next == INT64_MAX) {
         tenon_timer_cancel(limit->timer);
+        limit->due = INT64_MAX;
     } else {
         tenon_timer_set(limit->timer, (uint64_t)next);
+        limit->due = next;
     }
 }
 
@@ -152,7 +158,7 @@ bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes)
     }
     slot->held.bytes = bytes;
     if (first) {
-        charge(queue, line, &slot->held, false);
+        charge(queue, line, &slot->held, turn_time(queue));
         if (pays(queue, line)) {
             return true;
         }
@@ -170,7 +176,7 @@ bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes)
 }
 
 /* Takes the first of the line out, which has been charged; so is the next one then. */
-static struct tn_list *take_first(struct tn_queue *queue, unsigned line)
+static struct tn_list *take_first(struct tn_queue *queue, unsigned line, int64_t due)
 {
     struct tn_limit_line *own = &queue->limit.lines[line];
     struct tn_list *link = tn_list_take_first(&own->held);
@@ -182,7 +188,7 @@ static struct tn_list *take_first(struct tn_queue *queue, unsigned line)
         const struct tn_held *next = held_at(own->held.next);
         own->held_ops--;
         own->held_bytes -= next->bytes;
-        charge(queue, line, next, true);
+        charge(queue, line, next, due);
     }
     return link;
 }
@@ -194,23 +200,38 @@ static void pass_on(struct tn_queue *queue, struct tn_list *slots)
     }
 }
 
-/* Those that have paid go on: some of each line, so that a turn stays short. */
+/* Those of a line that have paid go on: some of them, so that a turn stays short. */
+static bool run_line(struct tn_queue *queue, unsigned line, int64_t due, struct tn_list *slots)
+{
+    const struct tn_limit_line *own = &queue->limit.lines[line];
+
+    for (unsigned n = 0; !tn_list_empty(&own->held) && pays(queue, line); n++) {
+        if (n == RELEASES) {
+            return true; /* there are more */
+        }
+        tn_list_append(slots, take_first(queue, line, due));
+    }
+    return false;
+}
+
 static void run(struct tn_queue *queue)
 {
     struct tn_limit *limit = &queue->limit;
+    int64_t now = turn_time(queue);
+    int64_t due = limit->due > now ? now : limit->due;
+    bool more = false;
     struct tn_list slots;
 
+    due = due < now - LATE_MOST_NS ? now - LATE_MOST_NS : due;
     tn_list_init(&slots);
     for (unsigned line = 0; line < TN_LINES; line++) {
-        for (unsigned n = 0; n < RELEASES && !tn_list_empty(&limit->lines[line].held); n++) {
-            if (!pays(queue, line)) {
-                break;
-            }
-            tn_list_append(&slots, take_first(queue, line));
-        }
+        more |= run_line(queue, line, due, &slots);
     }
     pass_on(queue, &slots);
     set_timer(queue);
+    if (more) {
+        limit->due = due;
+    }
     if (limit->barred) {
         tn_queue_look(queue);
     }
@@ -240,7 +261,7 @@ static void take_all(struct tn_queue *queue, struct tn_list *slots)
 {
     for (unsigned line = 0; line < TN_LINES; line++) {
         struct tn_list *link;
-        while ((link = take_first(queue, line)) != NULL) {
+        while ((link = take_first(queue, line, turn_time(queue))) != NULL) {
             tn_list_append(slots, link);
         }
     }
@@ -349,6 +370,7 @@ void tn_limit_init(struct tn_queue *queue)
     for (unsigned line = 0; line < TN_LINES; line++) {
         tn_list_init(&queue->limit.lines[line].held);
     }
+    queue->limit.due = INT64_MAX;
     queue->limit.changed.fn = on_changed;
 }
 

@@ -71,6 +71,7 @@ struct tn_limit {
     struct tn_rate rates[TN_LIMIT_OWNERS][TN_LIMITS]; /* copies */
     struct tn_limit_line lines[TN_LINES];
     struct tenon_timer *timer; /* from begin to end */
+    int64_t due;               /* when it should have rung, or what it rang for is not all done */
     struct tenon_post changed;
 };
 

@@ -35,8 +35,8 @@ struct user {
     struct tn_rate rate;
     struct tn_bucket bucket;
     struct tn_purse purse;
-    bool waits; /* something was charged and has not passed */
-    bool waited;
+    bool waits;  /* something was charged and has not passed */
+    int64_t due; /* when to ask again; a tenth of a second ago at most */
     uint64_t passed;
 };
 
@@ -53,11 +53,14 @@ static void press_with(struct user *u, uint64_t cost, uint64_t more, int64_t now
 {
     for (;;) {
         if (!u->waits) {
-            tn_purse_charge(&u->purse, &u->rate, cost, u->waited, now);
+            bool late = u->due != 0 && u->due < now;
+            int64_t due = !late ? now : u->due < now - 100 * MS ? now - 100 * MS : u->due;
+            tn_purse_charge(&u->purse, &u->rate, cost, due, now);
             u->waits = true;
         }
         if (!tn_purse_pays(&u->purse, &u->bucket, &u->rate, more, now)) {
-            u->waited = true;
+            bool last;
+            u->due = tn_purse_when(&u->purse, &u->rate, &last);
             return;
         }
         u->passed += cost;
@@ -178,7 +181,7 @@ static void never_more_than_the_rate(void **state)
             if (waits[k] == 0) {
                 waits[k] = 1 + some(1 + tokens / 50);
                 waiting += waits[k];
-                tn_purse_charge(&purses[k], &rate, waits[k], false, now);
+                tn_purse_charge(&purses[k], &rate, waits[k], now, now);
             }
             if (tn_purse_pays(&purses[k], &bucket, &rate, 0, now)) {
                 passed += waits[k];
@@ -234,14 +237,14 @@ static void *draw_all(void *opaque)
 {
     struct shared *shared = opaque;
     struct tn_purse purse = { 0 };
-    bool waits = false, waited = false;
+    bool waits = false;
 
     while (!__atomic_load_n(&shared->stop, __ATOMIC_RELAXED)) {
         int64_t now = __atomic_load_n(&shared->now, __ATOMIC_RELAXED);
         if (!waits) {
-            tn_purse_charge(&purse, &shared->rate, 3, waited, now);
+            tn_purse_charge(&purse, &shared->rate, 3, now, now);
         }
-        waits = waited = !tn_purse_pays(&purse, &shared->bucket, &shared->rate, 0, now);
+        waits = !tn_purse_pays(&purse, &shared->bucket, &shared->rate, 0, now);
         if (!waits) {
             __atomic_fetch_add(&shared->passed, 3, __ATOMIC_RELAXED);
         } else {
@@ -292,14 +295,16 @@ static void item37_bursts(void **state)
     (void)state;
     press(&u, 1, BEGIN);
     assert_int_equal(u.passed, 250);
-    u.waited = u.waits = false;
+    u.waits = false;
+    u.due = 0;
     tn_purse_forget(&u.purse, 1);
     press(&u, 1, BEGIN + 3600 * S); /* refilled, and no further */
     assert_int_equal(u.passed, 500);
     press(&once, 1, BEGIN);
     assert_int_equal(once.passed, 5010);
     tn_purse_forget(&once.purse, 1);
-    once.waited = once.waits = false;
+    once.waits = false;
+    once.due = 0;
     press(&once, 1, BEGIN + 3600 * S); /* once is once */
     assert_int_equal(once.passed, 5020);
     press(&tenth, 1, BEGIN);
@@ -318,13 +323,13 @@ static void item37_larger_than_the_bucket(void **state)
 
     (void)state;
     tn_bucket_fill(&bucket, &rate, 0, now);
-    tn_purse_charge(&big, &rate, 10000, false, now);
+    tn_purse_charge(&big, &rate, 10000, now, now);
     for (; passed_at == 0; now += MS) {
         if (tn_purse_pays(&big, &bucket, &rate, 0, now)) {
             passed_at = now - BEGIN;
         }
         if (!waits) {
-            tn_purse_charge(&small, &rate, 1, others != 0, now);
+            tn_purse_charge(&small, &rate, 1, now, now);
         }
         waits = !tn_purse_pays(&small, &bucket, &rate, 0, now);
         others += !waits;
@@ -344,7 +349,7 @@ static void debts_are_paid(void **state)
     press(&u, 1, BEGIN);
     assert_int_equal(u.passed, 10);
     for (unsigned i = 0; i < 500; i++) {
-        tn_purse_charge(&u.purse, &u.rate, 1, true, BEGIN);
+        tn_purse_charge(&u.purse, &u.rate, 1, BEGIN, BEGIN);
     }
     u.waits = false;
     u.passed = 0;
@@ -371,15 +376,16 @@ static void forgotten_is_not_refunded(void **state)
     press(&u, 1, BEGIN + 99 * MS);
     assert_int_equal(u.passed, 1);
     tn_purse_forget(&u.purse, 1); /* what it had paid so far is lost, what it had not is not owed */
-    u.waits = u.waited = false;
+    u.waits = false;
+    u.due = 0;
     press(&u, 1, BEGIN + 101 * MS);
     assert_int_equal(u.passed, 1);
     press(&u, 1, BEGIN + 201 * MS);
     assert_int_equal(u.passed, 2);
     u = user_of(10, 1, 0);
-    tn_purse_charge(&u.purse, &u.rate, 1, false, BEGIN);
-    tn_purse_charge(&u.purse, &u.rate, 50, true, BEGIN); /* let through: owed */
-    tn_purse_charge(&u.purse, &u.rate, 1000, true, BEGIN);
+    tn_purse_charge(&u.purse, &u.rate, 1, BEGIN, BEGIN);
+    tn_purse_charge(&u.purse, &u.rate, 50, BEGIN, BEGIN); /* let through: owed */
+    tn_purse_charge(&u.purse, &u.rate, 1000, BEGIN, BEGIN);
     tn_purse_forget(&u.purse, 1000);
     assert_false(tn_purse_pays(&u.purse, &u.bucket, &u.rate, 0, BEGIN + 4900 * MS));
     assert_true(tn_purse_pays(&u.purse, &u.bucket, &u.rate, 0, BEGIN + 5001 * MS));
@@ -426,7 +432,8 @@ static void odd_clocks(void **state)
     /* A thread that slept for a year is late by a tenth of a second at most. */
     press(&u, 1, BEGIN + 365 * 86400 * S);
     assert_true(u.passed >= 11 + 10 && u.passed <= 11 + 10 + 101);
-    u.waits = u.waited = false;
+    u.waits = false;
+    u.due = 0;
     tn_purse_forget(&u.purse, 1);
     u.passed = 0;
     press(&u, 1, BEGIN + 290 * INT64_C(365) * 86400 * S / 2);
@@ -449,11 +456,11 @@ static void extremes(void **state)
     assert_true(tn_rate_make(1, UINT64_MAX).burst_ns > 0);
     assert_int_equal(tn_rate_make(3, 1).burst_ns, 333333333);
     assert_int_equal(tn_rate_make(0, 0).tokens, 0);
-    tn_purse_charge(&u.purse, &u.rate, huge, false, BEGIN);
+    tn_purse_charge(&u.purse, &u.rate, huge, BEGIN, BEGIN);
     assert_false(tn_purse_pays(&u.purse, &u.bucket, &u.rate, 0, BEGIN + 1000 * S));
     assert_true(u.purse.end <= BEGIN + 1002 * S);
     u = user_of(TN_RATE_MAX, 0, 0);
-    tn_purse_charge(&u.purse, &u.rate, huge, false, BEGIN);
+    tn_purse_charge(&u.purse, &u.rate, huge, BEGIN, BEGIN);
     for (int64_t t = 0; t < 899 * MS; t += MS) {
         assert_false(tn_purse_pays(&u.purse, &u.bucket, &u.rate, 0, BEGIN + t));
     }
