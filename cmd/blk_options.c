@@ -21,6 +21,7 @@ enum option {
     OPTION_SOCKET_PATH,
     OPTION_FD,
     OPTION_BLK_FILE,
+    OPTION_LIMIT_GROUP,
     OPTION_READ_ONLY,
     OPTION_SOCKET_MODE,
     OPTION_WORKERS,
@@ -38,6 +39,7 @@ static const struct args_option table[] = {
     { "socket-path", "PATH", OPTION_SOCKET_PATH },
     { "fd", "N", OPTION_FD },
     { "blk-file", "PATH", OPTION_BLK_FILE },
+    { "limit-group", "name=NAME,KEY=VALUE,...", OPTION_LIMIT_GROUP },
     { "read-only", NULL, OPTION_READ_ONLY },
     { "socket-mode", "MODE", OPTION_SOCKET_MODE },
     { "workers", "N", OPTION_WORKERS },
@@ -98,6 +100,8 @@ static bool take_option(struct blk_options *options, int id, const char *value)
         return disk_list_add_file(&options->list, value, false);
     case OPTION_DISK:
         return disk_list_add(&options->list, value);
+    case OPTION_LIMIT_GROUP:
+        return disk_list_add_group(&options->list, value);
     case OPTION_SOCKET_PATH:
         if (options->socket_path) {
             report_error("--socket-path is given twice; give each disk its own: --disk "

@@ -21,6 +21,8 @@ static const char help[] =
     "      read-only=off  direct=off  discard=on  lock=on  offset=0  size=ALL\n"
     "      block-size=512  queues=64  queue-size=1024  engine=auto|inline|threads\n"
     "      threads=4  cache=writeback|writethrough|unsafe  event-idx=on\n"
+    "      iops= iops-read= iops-write= bps= bps-read= bps-write=: none; each has\n"
+    "      -burst= and -burst-once=   limit-group=NAME of --limit-group name=NAME,...\n"
     "  --socket-path PATH    where the only disk's front-end connects\n"
     "  --fd N                the same by an open socket, listening or connected\n"
     "  --blk-file PATH       a disk with all defaults\n"

@@ -33,8 +33,17 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
         .cache = options->cache,
         .no_discard = options->no_discard,
         .no_event_idx = options->no_event_idx,
+        .limits = &options->limits,
     };
-    int result = tenon_blk_new(&blk, out);
+    struct limit_group_options *group = options->group;
+    int result = 0;
+    if (group && !group->group) {
+        result = tenon_limit_group_new(&group->limits, &group->group);
+    }
+    if (result >= 0) {
+        blk.limit_group = group ? group->group : NULL;
+        result = tenon_blk_new(&blk, out);
+    }
     if (result < 0) {
         report_error("disk '%s': %s", options->name, tenon_error());
         return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tenon/opts.h>
+
 #include "disk_options.h"
+#include "limit_options.h"
 #include "report.h"
 
-enum { MAX_DISKS = 1024 };
+enum { MAX_DISKS = 1024, MAX_GROUPS = 1024 };
 
 /* Until disk_list_read, `spec` of each disk holds the text as it was given. Takes the text. */
 static bool keep_disk(struct disk_list *list, char *text, bool is_operand)
@@ -62,6 +65,87 @@ bool disk_list_add_file(struct disk_list *list, const char *path, bool is_operan
     return keep_disk(list, file_text(path), is_operand);
 }
 
+/* ---- groups of limits ---- */
+
+static struct limit_group_options *find_group(const struct disk_list *list, const char *name)
+{
+    for (unsigned i = 0; i < list->group_count; i++) {
+        if (strcmp(list->groups[i].name, name) == 0) {
+            return &list->groups[i];
+        }
+    }
+    return NULL;
+}
+
+bool disk_list_add_group(struct disk_list *list, const char *text)
+{
+    struct limit_group_options group = { .group = NULL };
+    if (!limit_group_read(&group, text)) {
+        return false;
+    }
+    if (find_group(list, group.name)) {
+        report_error("two limit groups are named '%s'; give each its own name=", group.name);
+        return false;
+    }
+    struct limit_group_options *grown =
+        list->group_count == MAX_GROUPS
+            ? NULL
+            : realloc(list->groups, (list->group_count + 1) * sizeof(*grown));
+    if (!grown) {
+        report_error(list->group_count == MAX_GROUPS ? "too many limit groups" : "out of memory");
+        return false;
+    }
+    list->groups = grown;
+    list->groups[list->group_count++] = group;
+    return true;
+}
+
+static bool join_group(const struct disk_list *list, struct disk_options *disk)
+{
+    const char *names[MAX_GROUPS + 1] = { NULL };
+    if (!disk->limit_group) {
+        return true;
+    }
+    disk->group = find_group(list, disk->limit_group);
+    if (disk->group) {
+        return true;
+    }
+    for (unsigned i = 0; i < list->group_count; i++) {
+        names[i] = list->groups[i].name;
+    }
+    const char *nearest = tenon_nearest(disk->limit_group, names);
+    report_error("disk '%s': there is no limit group '%s'; %s%s%s--limit-group "
+                 "name=%s,iops=N makes one",
+                 disk->name, disk->limit_group, nearest ? "did you mean '" : "",
+                 nearest ? nearest : "", nearest ? "'? " : "", disk->limit_group);
+    return false;
+}
+
+/* A group that limits nothing is a mistake that nobody would notice. */
+static bool join_groups(struct disk_list *list)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        if (!join_group(list, &list->disks[i])) {
+            return false;
+        }
+    }
+    for (unsigned g = 0; g < list->group_count; g++) {
+        bool used = false;
+        for (unsigned i = 0; i < list->count; i++) {
+            used = used || list->disks[i].group == &list->groups[g];
+        }
+        if (!used) {
+            report_error("no disk is in limit group '%s'; add limit-group=%s to those that share "
+                         "it",
+                         list->groups[g].name, list->groups[g].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- all of them ---- */
+
 static bool read_disks(struct disk_list *list, bool read_only)
 {
     for (unsigned i = 0; i < list->count; i++) {
@@ -111,7 +195,7 @@ static bool tell_names_apart(struct disk_list *list)
 
 bool disk_list_read(struct disk_list *list, bool read_only)
 {
-    return read_disks(list, read_only) && tell_names_apart(list);
+    return read_disks(list, read_only) && tell_names_apart(list) && join_groups(list);
 }
 
 void disk_list_free(struct disk_list *list)
@@ -119,6 +203,10 @@ void disk_list_free(struct disk_list *list)
     for (unsigned i = 0; i < list->count; i++) {
         disk_options_free(&list->disks[i]);
     }
+    for (unsigned i = 0; i < list->group_count; i++) {
+        tenon_limit_group_free(list->groups[i].group);
+    }
+    free(list->groups);
     free(list->disks);
     *list = (struct disk_list){ 0 };
 }

@@ -15,6 +15,7 @@
 
 #include <tenon/opts.h>
 
+#include "limit_options.h"
 #include "report.h"
 
 enum { KEY_BYTES = 64, VALUE_BYTES = 4200 };
@@ -175,6 +176,11 @@ static bool take_event_idx(struct reading *reading, const char *value)
     return true;
 }
 
+static bool take_limit_group(struct reading *reading, const char *value)
+{
+    return keep_text(&reading->disk->limit_group, value);
+}
+
 static const struct key keys[] = {
     { "file", take_file },
     { "socket", take_socket },
@@ -186,6 +192,7 @@ static const struct key keys[] = {
     { "read-only", take_read_only },
     { "discard", take_discard },
     { "event-idx", take_event_idx },
+    { "limit-group", take_limit_group },
     { "memory", NULL },
     { "fd", NULL },
     { "direct", NULL },
@@ -201,10 +208,11 @@ enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
 static void refuse_key(const char *name)
 {
-    const char *names[KEY_COUNT + 1] = { NULL };
+    const char *names[KEY_COUNT + LIMIT_KEYS + 1] = { NULL };
     for (unsigned i = 0; i < KEY_COUNT; i++) {
         names[i] = keys[i].name;
     }
+    memcpy(names + KEY_COUNT, limit_keys, LIMIT_KEYS * sizeof(names[0]));
     const char *nearest = tenon_nearest(name, names);
     if (nearest) {
         report_error("unknown key '%s' in --disk; did you mean '%s'?", name, nearest);
@@ -229,6 +237,9 @@ static bool take_pair(struct reading *reading, const char *name, const char *val
         }
         put_spec(reading, name, value);
         return true;
+    }
+    if (limit_is_key(name)) {
+        return limit_take(&reading->disk->limits, name, value);
     }
     refuse_key(name);
     return false;
@@ -273,7 +284,8 @@ static void choose_name(struct disk_options *disk)
 
 bool disk_options_read(struct disk_options *disk, const char *text, bool read_only)
 {
-    *disk = (struct disk_options){ .queue_size = DEFAULT_QUEUE_SIZE };
+    *disk = (struct disk_options){ .queue_size = DEFAULT_QUEUE_SIZE,
+                                   .limits = { .size = sizeof(disk->limits) } };
     size_t bytes;
     struct reading reading = { .disk = disk, .read_only = read_only };
     reading.spec = open_memstream(&disk->spec, &bytes);
@@ -292,7 +304,7 @@ bool disk_options_read(struct disk_options *disk, const char *text, bool read_on
     if (done) {
         choose_name(disk);
     }
-    return done;
+    return done && limit_check(&disk->limits, disk->name);
 }
 
 void disk_options_free(struct disk_options *disk)
@@ -300,4 +312,5 @@ void disk_options_free(struct disk_options *disk)
     free(disk->spec);
     free(disk->file);
     free(disk->socket);
+    free(disk->limit_group);
 }

@@ -11,6 +11,13 @@
 
 enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUE_SIZE = 1024 };
 
+/* One --limit-group. */
+struct limit_group_options {
+    char name[DISK_NAME_BYTES];
+    struct tenon_limits limits;
+    struct tenon_limit_group *group; /* made with the first disk that is in it */
+};
+
 /* One --disk, --blk-file or IMAGE. */
 struct disk_options {
     char *spec;   /* what tenon_disk_open gets: the keys that are not ours */
@@ -25,11 +32,16 @@ struct disk_options {
     bool no_discard;
     bool no_event_idx;
     bool is_operand; /* given as IMAGE */
+    struct tenon_limits limits;
+    char *limit_group;                 /* NULL: none */
+    struct limit_group_options *group; /* the one of this name */
 };
 
 struct disk_list {
     struct disk_options *disks;
     unsigned count;
+    struct limit_group_options *groups;
+    unsigned group_count;
 };
 
 /* disk_list.c. Each reports what is wrong, and is false then. */
@@ -40,6 +52,8 @@ struct disk_list {
  */
 bool disk_list_add(struct disk_list *list, const char *text);
 bool disk_list_add_file(struct disk_list *list, const char *path, bool is_operand);
+/* Adds the text of a --limit-group. */
+bool disk_list_add_group(struct disk_list *list, const char *text);
 /* Reads all that were added; no two will have the same name. */
 bool disk_list_read(struct disk_list *list, bool read_only);
 void disk_list_free(struct disk_list *list);

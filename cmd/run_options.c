@@ -18,6 +18,7 @@ enum option {
     OPTION_HUGE_PAGES,
     OPTION_CPUS,
     OPTION_DISK,
+    OPTION_LIMIT_GROUP,
     OPTION_BOOT,
     OPTION_INTERRUPTS,
     OPTION_DEVICES,
@@ -37,6 +38,7 @@ static const struct args_option table[] = {
     { "huge-pages", "SIZE", OPTION_HUGE_PAGES },
     { "cpus", "N", OPTION_CPUS },
     { "disk", "KEY=VALUE,...", OPTION_DISK },
+    { "limit-group", "name=NAME,KEY=VALUE,...", OPTION_LIMIT_GROUP },
     { "boot", "auto|pvh|linux", OPTION_BOOT },
     { "interrupts", "auto|edge|level", OPTION_INTERRUPTS },
     { "devices", "acpi|cmdline", OPTION_DEVICES },
@@ -144,6 +146,8 @@ static bool take_option(struct run_options *options, int id, const char *value)
         return disk_list_add_file(&options->list, value, true);
     case OPTION_DISK:
         return disk_list_add(&options->list, value);
+    case OPTION_LIMIT_GROUP:
+        return disk_list_add_group(&options->list, value);
     case OPTION_KERNEL:
         return args_once("kernel", value, &options->kernel);
     case OPTION_INITRD:

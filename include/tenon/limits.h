@@ -7,8 +7,8 @@
  *   burst_once   passes on top of that, once, whenever the guest would have to wait: for the boot
  *
  * A request counts once it was found to be good, and before it goes to the disk. Who has to wait is
- * served by a timer, in order among its like: reads wait for reads, writes (WRITE_ZEROES and DISCARD
- * are writes) for writes, flushes for flushes.
+ * served by a timer, in order among its like: reads wait for reads, writes (WRITE_ZEROES and
+ * DISCARD are writes) for writes, flushes for flushes.
  *
  *   IN                  one operation and its bytes, for reads
  *   OUT, WRITE_ZEROES   one operation and its bytes, for writes

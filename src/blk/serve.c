@@ -1,14 +1,16 @@
 /*
  * serve.c: one turn of one request queue.
  *
- *   ring --take--> slot --parse--> check --> limit --> order --> submit --> disk ... done --> answer
- *   --return--> ring
- *                           \____________________ answered at once ____________________/
+ *   ring --take--> slot --parse--> check --> limit --> order --> submit --> disk
+ *                                     |
+ *                                     | answered at once                        done
+ *                                     v                                           |
+ *   ring <--return------------------ answer <-------------------------------------'
  *
  * A request is in the ring, in its turn, held by a limit (device/limit.c), behind others (order.c),
- * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order of the steps. Not here: what is
- * legal (check.c), what a request looks like in memory (parse.c), who goes before whom (order.c).
- * Runs on the queue's worker; takes no lock, allocates nothing.
+ * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order
+ * of the steps. Not here: what is legal (check.c), what a request looks like in memory (parse.c), who
+ * goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
  */
 #include "blk/blk.h"
 

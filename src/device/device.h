@@ -51,7 +51,7 @@ struct tn_device_type {
         struct tn_queue *queue); /* before the first serve; a negative errno breaks the queue */
     /* how many requests it took; `budget`: there may be more */
     unsigned (*serve)(struct tn_queue *queue, unsigned budget);
-    /* these waited for their limits (tn_limit_slot) and go on now; may be NULL if it asks for none */
+    /* these waited for their limits (tn_limit_slot) and go on now; NULL: it knows no limits */
     void (*release)(struct tn_queue *queue, struct tn_list *slots);
     void (*drop)(
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */

@@ -52,7 +52,7 @@ static int read_limits(struct wanted *wanted, const struct tenon_limits *given)
     return 0;
 }
 
-/* With the owner's lock held. What stays the same keeps what it holds; the rest keeps its tokens. */
+/* With the lock of the owner held. What stays the same keeps all; what changes keeps its tokens. */
 static void apply(struct tn_limit_set *set, const struct wanted *wanted)
 {
     int64_t now = (int64_t)tenon_now();

@@ -49,6 +49,7 @@ def run_help_fits_a_screen_and_names_every_option():
                    --interrupts --devices --stats --control --metrics --no-kvm-probe --log file=
                    memory= fd= name= serial= read-only= direct= discard= lock= offset= size=
                    block-size= queues= queue-size= engine= threads= cache= event-idx= Ctrl-A
+                   iops= bps= limit-group= --limit-group
                    """.split():
         assert word in done.stdout, word
 

@@ -39,7 +39,8 @@ def help_names_every_option_and_key():
     words = """--disk --socket-path --fd --blk-file --read-only --socket-mode --workers --log
                --exit-on-disconnect --ready-fd --print-capabilities file= memory= fd= socket= name=
                serial= read-only= direct= discard= lock= offset= size= block-size= queues=
-               queue-size= engine= threads= cache="""
+               queue-size= engine= threads= cache= iops= iops-read= iops-write= bps=
+               bps-read= bps-write= -burst= -burst-once= limit-group= --limit-group"""
     for word in words.split():
         assert word in text, word
 

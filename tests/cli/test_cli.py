@@ -24,6 +24,7 @@ import cli_control
 import cli_run
 import cli_console
 import cli_streams
+import cli_limits
 
 
 def main():

@@ -1,6 +1,8 @@
 /*
  * test_limits.c: how fast a device may be: items 36 to 41 of the conformance list, by a clock that
  * the test moves. The device has no threads here; test_limits_live.c has those.
+ *
+ * Long because: six items of the list, each with its faults, over the same few helpers.
  */
 #include <errno.h>
 

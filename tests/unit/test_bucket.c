@@ -1,6 +1,8 @@
 /*
  * test_bucket.c: the token bucket under a moved clock: exact over rates, polling patterns and
  * users, against a model in 128 bits; bursts, debts, changes of the rate, odd clocks.
+ *
+ * Long because: one function, and many ways in which buckets are known to go wrong.
  */
 #include <setjmp.h>
 #include <stdarg.h>
