@@ -6,6 +6,7 @@
 #   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
 #   make bench      measures us beside QEMU's daemon and fio       BENCH_FLAGS=--quick: two minutes
 #   make fresh      demo and check on a bare Debian (root)
+#   make limits     how exact limits are, as the tables of docs/limits.md
 #   make faults     puts old faults in, one by one, and sees that a test goes red for each
 #   make format     clang-format over all C                   make clean
 
@@ -55,6 +56,10 @@ bench:
 	scripts/install-deps check
 	scripts/bench $(BENCH_FLAGS)
 
+limits: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) tests/device/limits_accuracy >/dev/null
+	@$(BUILD)/tests/device/limits_accuracy
+
 fresh:
 	scripts/fresh
 
@@ -64,4 +69,4 @@ format:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install check demo fuzz soak faults bench fresh format clean
+.PHONY: all install check demo fuzz soak faults bench limits fresh format clean

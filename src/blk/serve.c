@@ -9,8 +9,8 @@
  *
  * A request is in the ring, in its turn, held by a limit (device/limit.c), behind others (order.c),
  * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order
- * of the steps. Not here: what is legal (check.c), what a request looks like in memory (parse.c), who
- * goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
+ * of the steps. Not here: what is legal (check.c), what a request looks like in memory (parse.c),
+ * who goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
  */
 #include "blk/blk.h"
 

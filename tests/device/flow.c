@@ -24,11 +24,6 @@ struct flow *flow_new(struct rig *rig, unsigned queue, uint32_t type, uint32_t b
     return flow;
 }
 
-void flow_free(struct flow *flow)
-{
-    free(flow);
-}
-
 static void send(struct flow *flow, unsigned i)
 {
     bool out = flow->type == TN_BLK_T_OUT;
@@ -98,10 +93,16 @@ void flow_run(struct flow *const *flows, unsigned count, uint64_t ns, uint64_t s
 
 void flow_lose(struct flow *flow)
 {
-    for (unsigned i = 0; i < flow->depth; i++) {
+    for (unsigned i = 0; i < FLOW_DEPTH; i++) {
         if (flow->busy[i]) {
             tnd_blk_forget(flow->rig->driver, &flow->requests[i]);
             flow->busy[i] = false;
         }
     }
+}
+
+void flow_free(struct flow *flow)
+{
+    flow_lose(flow);
+    free(flow);
 }

@@ -155,6 +155,27 @@ static void no_lock_is_taken(void **state)
     }
 }
 
+/* Nor while requests wait for their limits, and come back by a timer. */
+static void limits_allocate_and_lock_nothing(void **state)
+{
+    struct tenon_limits limits = { .size = sizeof(limits),
+                                   .ops = { .rate = 20000, .burst = 1 },
+                                   .bytes_write = { .rate = 100 << 20, .burst = 1 } };
+    struct rig_options o = { .disk = RIG_DISK_MEMORY,
+                             .irq = uncounted_irq,
+                             .blk = { .limits = &limits } };
+    struct rig *rig = rig_new(state, &o);
+
+    run_batch(rig, MANY);
+    for (unsigned i = 0; i < 5; i++) {
+        run_batch(rig, MANY);
+        assert_int_equal(hot_count(HOT_ALLOCATIONS), 0);
+        assert_int_equal(hot_count(HOT_LINES), 0);
+        assert_int_equal(hot_count(HOT_LOCKS), 0);
+    }
+    assert_true(rig_stat(rig, "throttled", 0) > 0);
+}
+
 /* One kick, one interrupt: waiting, ringing and being rung cost the same for one and for many. */
 static void many_requests_call_the_system_as_often_as_one(void **state)
 {
@@ -216,6 +237,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(planted_calls_are_counted, RIG_MMIO | RIG_INLINE | RIG_EPOLL),
     RIG_TEST(nothing_is_allocated_or_logged),
     RIG_TEST_ON(no_lock_is_taken, RIG_THREADS),
+    RIG_TEST_ON(limits_allocate_and_lock_nothing, RIG_THREADS),
     RIG_TEST_ON(many_requests_call_the_system_as_often_as_one, RIG_INLINE),
     RIG_TEST(one_transfer_for_many_pieces),
     RIG_TEST(a_flush_reaches_the_host),
