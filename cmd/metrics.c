@@ -70,9 +70,17 @@ static void put_label(FILE *out, const char *text)
     }
 }
 
+/* Those that go down, too, are called so (<tenon/device.h>). */
+static bool is_gauge(const char *name)
+{
+    size_t bytes = strlen(name);
+    return bytes > 4 && strcmp(name + bytes - 4, "_now") == 0;
+}
+
 static void put_sample(FILE *out, const struct metrics *metrics, const struct sample *sample)
 {
-    fprintf(out, "tenon_device_%s_total{device=\"", sample->name);
+    fprintf(out, "tenon_device_%s%s{device=\"", sample->name,
+            is_gauge(sample->name) ? "" : "_total");
     put_label(out, tenon_device_name(metrics->devices[sample->device]));
     if (sample->queue >= 0) {
         fprintf(out, "\",queue=\"%d", sample->queue);
@@ -88,7 +96,8 @@ static void put_samples(FILE *out, const struct metrics *metrics, struct samples
         if (!name) {
             continue;
         }
-        fprintf(out, "# TYPE tenon_device_%s_total counter\n", name);
+        fprintf(out, "# TYPE tenon_device_%s%s\n", name,
+                is_gauge(name) ? " gauge" : "_total counter");
         for (size_t j = i; j < samples->count; j++) {
             struct sample *sample = &samples->all[j];
             if (sample->name && strcmp(sample->name, name) == 0) {

@@ -67,7 +67,8 @@ TENON_API int tenon_device_reset(struct tenon_device *device, unsigned timeout_m
 
 /*
  * Calls fn for each counter: of one queue (`queue` is its index) or of the whole device (`queue` is
- * -1). Takes no lock: any thread, at any time, also while a reset hangs.
+ * -1). A name that ends in "_now" is of something that goes down, too. Takes no lock: any thread,
+ * at any time, also while a reset hangs.
  */
 typedef void tenon_stats_fn(void *opaque, const char *name, int queue, uint64_t value);
 TENON_API void tenon_device_stats(struct tenon_device *device, tenon_stats_fn *fn, void *opaque);

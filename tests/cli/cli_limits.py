@@ -5,9 +5,11 @@ The front-end here has a ring, and reads: as many requests as the ring has entri
 
 import mmap
 import os
+import re
 import struct
 import time
 
+from cli_control import http
 from cli_harness import (
     BASE_FEATURES, Daemon, FrontEnd, PATIENCE, SET_FEATURES, USAGE, case, image, refused, wait_for,
 )
@@ -105,6 +107,18 @@ def the_end_is_prompt_while_limited():
         assert daemon.stop() == 0
         assert time.monotonic() - began < PATIENCE / 2
         assert guest.done() == 20  # what waited was let through
+
+
+@case
+def metrics_tell_who_waits():
+    with Daemon('--disk=memory=1M,socket=s,iops=1,iops-burst=1', '--metrics=m'):
+        with reads('s') as guest:
+            wait_for(lambda: guest.done() >= 1, 'the first read')
+            text = http('m')[1]
+    assert '# TYPE tenon_device_throttled_now gauge\n' in text, text
+    assert '# TYPE tenon_device_throttled_total counter\n' in text, text
+    waiting = int(re.search(r'tenon_device_throttled_now\{[^}]*queue="0"\} (\d+)', text).group(1))
+    assert 15 < waiting < 20, waiting
 
 
 @case
