@@ -214,6 +214,18 @@ static bool run_line(struct tn_queue *queue, unsigned line, int64_t due, struct 
     return false;
 }
 
+/* What the queue owes is paid whether it runs or not. True: it may take requests again. */
+static bool unbar(struct tn_queue *queue)
+{
+    bool paid = true;
+
+    for (unsigned line = 0; line < TN_LINES; line++) {
+        paid &= pays(queue, line);
+    }
+    queue->limit.barred = !paid;
+    return paid;
+}
+
 static void run(struct tn_queue *queue)
 {
     struct tn_limit *limit = &queue->limit;
@@ -228,12 +240,12 @@ static void run(struct tn_queue *queue)
         more |= run_line(queue, line, due, &slots);
     }
     pass_on(queue, &slots);
+    if (limit->barred && unbar(queue)) {
+        tn_queue_look(queue);
+    }
     set_timer(queue);
     if (more) {
         limit->due = due;
-    }
-    if (limit->barred) {
-        tn_queue_look(queue);
     }
 }
 
@@ -244,16 +256,11 @@ static void on_timer(void *opaque)
 
 bool tn_limit_bars(struct tn_queue *queue)
 {
-    struct tn_limit *limit = &queue->limit;
-
-    if (limit->barred) {
-        limit->barred = false;
-        for (unsigned line = 0; line < TN_LINES; line++) {
-            limit->barred |= !pays(queue, line);
-        }
+    if (queue->limit.barred) {
+        unbar(queue);
         set_timer(queue);
     }
-    return limit->barred;
+    return queue->limit.barred;
 }
 
 /* In all lines, all of them, paid or not. */
