@@ -137,33 +137,61 @@ static void count_one(void *opaque, const char *name, int queue, uint64_t value)
     add_number(counting->queue, name, value);
 }
 
+/* The histograms of one disk: its queues added up, and each cut off behind its last value. */
+struct measuring {
+    struct json_object *spans;
+};
+
+static void measure_one(void *opaque, const char *span, unsigned queue, const uint64_t *counts,
+                        unsigned buckets)
+{
+    struct measuring *measuring = opaque;
+    struct json_object *sums;
+    (void)queue;
+    if (!json_object_object_get_ex(measuring->spans, span, &sums)) {
+        sums = json_object_new_array();
+        json_object_object_add(measuring->spans, span, sums);
+    }
+    while (buckets > 0 && counts[buckets - 1] == 0) {
+        buckets--;
+    }
+    for (unsigned i = 0; i < buckets; i++) {
+        uint64_t before = i < json_object_array_length(sums)
+                              ? json_object_get_uint64(json_object_array_get_idx(sums, i))
+                              : 0;
+        json_object_array_put_idx(sums, i, json_object_new_uint64(before + counts[i]));
+    }
+}
+
+static struct json_object *disk_stats(const struct control_disk *disk)
+{
+    struct counting counting = { .queues = json_object_new_array(),
+                                 .total = json_object_new_object() };
+    struct measuring measuring = { .spans = json_object_new_object() };
+    struct json_object *entry = json_object_new_object();
+    tenon_device_stats(disk->device, count_one, &counting);
+    tenon_device_latencies(disk->device, measure_one, &measuring);
+    add_text(entry, "name", disk->name);
+    json_object_object_add(entry, "total", counting.total);
+    json_object_object_add(entry, "queues", counting.queues);
+    json_object_object_add(entry, "latency_ns", measuring.spans);
+    return entry;
+}
+
 static void do_stats(struct control *control, struct asker *asker, struct json_object *question)
 {
-    struct json_object *answer = json_object_new_object(), *disks = json_object_new_array();
     int only = control_named_disk(control, asker, question);
+    if (only == -2) {
+        return;
+    }
+    struct json_object *answer = json_object_new_object(), *disks = json_object_new_array();
     add_number(answer, "time_ns", tenon_now());
-    for (unsigned i = 0; only >= -1 && i < control->disk_count; i++) {
-        struct counting counting = { .queues = json_object_new_array(),
-                                     .total = json_object_new_object() };
-        struct json_object *entry = json_object_new_object();
-        const struct control_disk *disk = &control->disks[i];
+    for (unsigned i = 0; i < control->disk_count; i++) {
         if (only < 0 || only == (int)i) {
-            tenon_device_stats(disk->device, count_one, &counting);
-        }
-        add_text(entry, "name", disk->name);
-        json_object_object_add(entry, "total", counting.total);
-        json_object_object_add(entry, "queues", counting.queues);
-        if (only < 0 || only == (int)i) {
-            json_object_array_add(disks, entry);
-        } else {
-            json_object_put(entry);
+            json_object_array_add(disks, disk_stats(&control->disks[i]));
         }
     }
     json_object_object_add(answer, "disks", disks);
-    if (only == -2) {
-        json_object_put(answer);
-        return;
-    }
     control_ok(asker, answer);
 }
 

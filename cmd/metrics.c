@@ -108,6 +108,52 @@ static void put_samples(FILE *out, const struct metrics *metrics, struct samples
     }
 }
 
+/*
+ * Histograms in seconds, from a microsecond to some seconds. There is no sum of all values: keeping
+ * one would cost each request a store.
+ */
+struct latency_pen {
+    FILE *out;
+    const char *device;
+};
+
+static void put_latency(void *opaque, const char *span, unsigned queue, const uint64_t *counts,
+                        unsigned buckets)
+{
+    enum { FIRST = 10, LAST = 34 };
+    const struct latency_pen *pen = opaque;
+    uint64_t sum = 0, all = 0;
+    for (unsigned i = 0; i < buckets; i++) {
+        all += counts[i];
+    }
+    for (unsigned i = 0; i <= LAST + 1 && i < buckets; i++) {
+        sum += i <= LAST ? counts[i] : all - sum;
+        if (i < FIRST) {
+            continue;
+        }
+        fputs("tenon_device_latency_seconds_bucket{device=\"", pen->out);
+        put_label(pen->out, pen->device);
+        fprintf(pen->out, "\",queue=\"%u\",span=\"%s\",le=\"", queue, span);
+        if (i <= LAST) {
+            fprintf(pen->out, "%.9g\"} %" PRIu64 "\n", (double)((uint64_t)1 << i) / 1e9, sum);
+        } else {
+            fprintf(pen->out, "+Inf\"} %" PRIu64 "\n", sum);
+        }
+    }
+    fputs("tenon_device_latency_seconds_count{device=\"", pen->out);
+    put_label(pen->out, pen->device);
+    fprintf(pen->out, "\",queue=\"%u\",span=\"%s\"} %" PRIu64 "\n", queue, span, all);
+}
+
+static void put_latencies(FILE *out, const struct metrics *metrics)
+{
+    fputs("# TYPE tenon_device_latency_seconds histogram\n", out);
+    for (unsigned i = 0; i < metrics->device_count; i++) {
+        struct latency_pen pen = { out, tenon_device_name(metrics->devices[i]) };
+        tenon_device_latencies(metrics->devices[i], put_latency, &pen);
+    }
+}
+
 /* Freed by the caller; NULL: no memory. */
 static char *make_text(const struct metrics *metrics, size_t *bytes)
 {
@@ -122,6 +168,7 @@ static char *make_text(const struct metrics *metrics, size_t *bytes)
     }
     fprintf(out, "# TYPE tenon_info gauge\ntenon_info{version=\"%s\"} 1\n", tenon_version());
     put_samples(out, metrics, &samples);
+    put_latencies(out, metrics);
     free(samples.all);
     if (fclose(out) != 0 || samples.failed) {
         free(text);

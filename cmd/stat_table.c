@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "stat_histogram.h"
+
 /* A column is a counter of a disk, summed over its queues. All of them fit 80 characters. */
 static const struct column {
     const char *title;
@@ -154,5 +156,11 @@ void stat_table_print(struct json_object *status, struct json_object *before,
     for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
         print_disk(before, now,
                    json_object_get_string(member(json_object_array_get_idx(disks, i), "name")));
+    }
+    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
+        struct json_object *disk = json_object_array_get_idx(disks, i);
+        const char *name = json_object_get_string(member(disk, "name"));
+        struct json_object *earlier = before ? find_disk(before, name) : NULL;
+        stat_histogram_print(name, member(earlier, "latency_ns"), member(disk, "latency_ns"));
     }
 }

@@ -74,6 +74,19 @@ typedef void tenon_stats_fn(void *opaque, const char *name, int queue, uint64_t 
 TENON_API void tenon_device_stats(struct tenon_device *device, tenon_stats_fn *fn, void *opaque);
 
 /*
+ * Where the time of requests goes, for each queue. Calls fn with "waiting" (from the turn that took
+ * a request off the ring until it is in the disk, but for the next), "held" (by a limit; only those
+ * that were) and "disk". counts[i] of `buckets`: how many requests spent at least 2^(i-1) and less
+ * than 2^i nanoseconds so; counts[0]: too short to be seen, and the last: all above. The clock is
+ * read once a turn of the worker. Requests that need no disk are not counted. Takes no lock: any
+ * thread, at any time.
+ */
+typedef void tenon_latencies_fn(void *opaque, const char *span, unsigned queue,
+                                const uint64_t *counts, unsigned buckets);
+TENON_API void tenon_device_latencies(struct tenon_device *device, tenon_latencies_fn *fn,
+                                      void *opaque);
+
+/*
  * Resets, waits until nothing is in flight (without a limit: use tenon_device_reset first to bound
  * it), and frees. The transport has been freed before. Accepts NULL. Not on a worker of the device.
  */

@@ -167,6 +167,7 @@ void blk_submit(struct blk_request *request)
         return;
     }
     prepare_io(request);
+    tn_spans_step(&request->slot, TN_SPAN_WAITING);
     request->in_disk = true;
     int error = tn_channel_submit(blk_of(queue)->disk, lane->channel, &request->io);
     if (error == -EAGAIN) {
@@ -237,6 +238,7 @@ static void done(struct tenon_io *io, int result)
     struct blk_lane *lane = blk_queue_of(request->slot.queue)->lane;
 
     request->in_disk = false;
+    tn_spans_step(&request->slot, TN_SPAN_DISK);
     if (result < 0) {
         /*
          * A disk that turns out not to be able to: the driver hears it in the standard's words, and
@@ -250,6 +252,7 @@ static void done(struct tenon_io *io, int result)
         blk_resubmit_full(lane); /* what has ended left a place, maybe for others */
         return;
     }
+    tn_spans_count(&request->slot);
     end(request);
 }
 

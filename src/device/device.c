@@ -21,6 +21,7 @@ static const char *const common_counters[TN_COUNT_COMMON] = {
     [TN_COUNT_TURNS] = "turns",         [TN_COUNT_REQUESTS] = "requests",
     [TN_COUNT_STARVED] = "starved",     [TN_COUNT_BROKEN] = "broken",
     [TN_COUNT_THROTTLED] = "throttled", [TN_COUNT_THROTTLED_NOW] = "throttled_now",
+    [TN_COUNT_IN_FLIGHT] = "in_flight_now",
 };
 
 int tn_device_init(struct tenon_device *device, const struct tn_device_init *init)
@@ -187,7 +188,7 @@ void tenon_bus_quiet(struct tenon_device *device, void (*done)(void *opaque), vo
     bool under_way = device->quieting != 0;
     if (!under_way) {
         device->quieting = 1; /* ours, given back below */
-        device->resets++;
+        __atomic_store_n(&device->resets, device->resets + 1, __ATOMIC_RELAXED);
     }
     /* Posted with the lock held, so that no detach frees a worker between our look and the post. */
     for (unsigned i = 0; i < device->queue_count && !under_way; i++) {
@@ -237,6 +238,7 @@ void tenon_device_free(struct tenon_device *device)
 
 void tenon_device_stats(struct tenon_device *device, tenon_stats_fn *fn, void *opaque)
 {
+    fn(opaque, "resets", -1, __atomic_load_n(&device->resets, __ATOMIC_RELAXED));
     for (unsigned i = 0; i < device->queue_count; i++) {
         const struct tn_queue *queue = tn_queue_at(device, i);
         if (!queue) {

@@ -17,6 +17,7 @@
 
 #include "base/count.h"
 #include "base/list.h"
+#include "device/latency.h"
 #include "device/limit.h"
 #include "loop/loop.h"
 #include "tenon/bus.h"
@@ -70,7 +71,8 @@ enum tn_queue_counter {
     TN_COUNT_STARVED,
     TN_COUNT_BROKEN,
     TN_COUNT_THROTTLED,
-    TN_COUNT_THROTTLED_NOW, /* goes up and down */
+    TN_COUNT_THROTTLED_NOW, /* goes up and down, as the next one does */
+    TN_COUNT_IN_FLIGHT,
     TN_COUNT_COMMON
 };
 
@@ -116,8 +118,9 @@ struct tenon_device {
     unsigned active;   /* queues that are not OFF, or whose start was accepted */
     unsigned touching; /* queues that may touch guest memory: not OFF and not HELD */
     bool paused;
-    bool running;          /* a queue has run since all were OFF: the embedder was told */
-    uint32_t resets;       /* a start that was asked for before a reset does not happen after it */
+    bool running; /* a queue has run since all were OFF: the embedder was told */
+    /* a start that was asked for before a reset does not happen after it; written atomically */
+    uint32_t resets;
     uint32_t ended_resets; /* the last reset that is over; another may have begun since */
     unsigned
         quieting; /* queues that have not yet heard of the quiet under way, and one for the asker */
@@ -170,6 +173,7 @@ struct tn_slot {
     struct tn_table *table; /* pinned */
     struct tn_slot *next_free;
     struct tn_held held; /* while it waits for a limit */
+    struct tn_spans spans;
     uint32_t arena_first, arena_count;
 };
 
@@ -211,6 +215,7 @@ struct tn_queue {
     bool start_pending;          /* under lock: a start was accepted and has not run yet */
     struct tn_limit limit;
     struct tn_count counts[TN_COUNT_COMMON + TN_TYPE_COUNTERS_MAX];
+    struct tn_histogram latencies[TN_SPANS];
 };
 
 /*

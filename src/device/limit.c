@@ -166,6 +166,7 @@ bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes)
         own->held_ops++;
         own->held_bytes += bytes;
     }
+    tn_spans_step(slot, TN_SPAN_WAITING);
     tn_list_append(&own->held, &slot->held.link);
     tn_queue_count(queue, TN_COUNT_THROTTLED, 1);
     tn_queue_count(queue, TN_COUNT_THROTTLED_NOW, 1);
@@ -182,6 +183,7 @@ static struct tn_list *take_first(struct tn_queue *queue, unsigned line, int64_t
     struct tn_list *link = tn_list_take_first(&own->held);
 
     if (link) {
+        tn_spans_step(tn_limit_slot(link), TN_SPAN_HELD);
         tn_queue_count(queue, TN_COUNT_THROTTLED_NOW, (uint64_t)-1);
     }
     if (!tn_list_empty(&own->held)) {

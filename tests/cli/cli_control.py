@@ -261,6 +261,26 @@ def stat_watch_prints_what_was_done_in_a_second():
 
 
 @case
+def stat_draws_where_the_time_goes():
+    def with_times(seconds, disk, held):
+        answer = figures(seconds, 0, 0)
+        answer['disks'][0]['latency_ns'] = {'waiting': [], 'held': held, 'disk': disk}
+        return answer
+
+    first = [0] * 20 + [98, 0, 2]
+    second = [0] * 20 + [98, 100, 2] + [0] * 30 + [1]
+    with canned([STATUS, with_times(0, first, []), with_times(1, second, [7])]):
+        lines = [line for line in run('stat', '--watch', 'fake').stdout.splitlines()
+                 if '|' in line]
+        # 2^20 ns is about a millisecond: the tenth power after 2^11, where the bars begin.
+        assert lines == [
+            'root       disk     p50 <1ms    p99 <4ms    1us|         █ ▁            |10s',
+            'root       held     p50 ~0      p99 ~0      1us|█                       |10s',
+            'root       disk     p50 <2ms    p99 <2ms    1us|          █            ▁|10s',
+        ], lines
+
+
+@case
 def stat_says_what_is_wrong():
     refused('stat', code=USAGE, says='no socket was named')
     refused('stat', 'a', 'b', code=USAGE, says='one socket too many')
