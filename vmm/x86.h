@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct kernel;
+struct kvm_cpuid2;
 struct kvm_run;
 struct vmm;
 struct vmm_cpu;
@@ -58,6 +59,10 @@ int x86_boot_pvh(struct vmm *vmm, const struct kernel *kernel, const struct x86_
 
 /* x86_cpu.c */
 int x86_prepare_cpu(struct vmm_cpu *cpu);
+
+enum { X86_CPUID_MAX = 256 };
+/* What CPUID tells on processor `index`, made of what KVM offers. Has room for X86_CPUID_MAX. */
+void x86_adapt_cpuid(struct kvm_cpuid2 *cpuid, unsigned index, unsigned cpus, bool deadline_timer);
 
 /* x86_ports.c: an access to I/O ports. */
 void x86_ports(struct vmm_cpu *cpu, struct kvm_run *run);

@@ -23,8 +23,6 @@ static int failed(const struct vmm_cpu *cpu, const char *what, long error)
 
 /* ---- CPUID ---- */
 
-enum { CPUID_MAX = 256 };
-
 enum {
     LEAF_BASIC = 0x1,
     LEAF_CACHE = 0x4,
@@ -46,6 +44,8 @@ static void adapt_entry(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned
                         bool deadline_timer)
 {
     enum { DEADLINE = 1U << 24, HYPERVISOR = 1U << 31, MONITOR = 1U << 3, MANY = 1U << 28 };
+    enum { CACHE_CORES_MAX = 64 }; /* more do not fit; newer kernels count by LEAF_TOPOLOGY */
+    unsigned cores = cpus < CACHE_CORES_MAX ? cpus : CACHE_CORES_MAX;
 
     switch (entry->function) {
     case LEAF_BASIC:
@@ -55,7 +55,7 @@ static void adapt_entry(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned
         entry->edx |= cpus > 1 ? MANY : 0;
         break;
     case LEAF_CACHE:
-        entry->eax = (entry->eax & 0x3fff) | (cpus - 1) << 26;
+        entry->eax = (entry->eax & 0x3fff) | (cores - 1) << 26;
         break;
     case LEAF_AMD_FEATURES:
         entry->ecx |= cpus > 1 ? 2 : 0; /* the count in leaf 1 is one of cores */
@@ -92,7 +92,7 @@ static void write_topology(struct kvm_cpuid2 *cpuid, unsigned index, unsigned cp
         }
     }
     cpuid->nent = kept;
-    for (uint32_t level = 0; known && level < LEVELS && cpuid->nent < CPUID_MAX; level++) {
+    for (uint32_t level = 0; known && level < LEVELS && cpuid->nent < X86_CPUID_MAX; level++) {
         struct kvm_cpuid_entry2 *entry = &cpuid->entries[cpuid->nent++];
         *entry = (struct kvm_cpuid_entry2){ .function = LEAF_TOPOLOGY,
                                             .index = level,
@@ -107,23 +107,29 @@ static void write_topology(struct kvm_cpuid2 *cpuid, unsigned index, unsigned cp
     }
 }
 
+void x86_adapt_cpuid(struct kvm_cpuid2 *cpuid, unsigned index, unsigned cpus, bool deadline_timer)
+{
+    for (uint32_t i = 0; i < cpuid->nent; i++) {
+        adapt_entry(&cpuid->entries[i], index, cpus, deadline_timer);
+    }
+    write_topology(cpuid, index, cpus);
+}
+
 static int set_cpuid(struct vmm_cpu *cpu)
 {
     const struct vmm_options *options = &cpu->vmm->options;
-    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
+    struct kvm_cpuid2 *cpuid =
+        calloc(1, sizeof(*cpuid) + X86_CPUID_MAX * sizeof(cpuid->entries[0]));
     bool deadline =
         vmm_ioctl(options->kvm_fd, KVM_CHECK_EXTENSION, (void *)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 
     if (!cpuid) {
         return vmm_fail(-ENOMEM, "out of memory");
     }
-    cpuid->nent = CPUID_MAX;
+    cpuid->nent = X86_CPUID_MAX;
     long error = vmm_ioctl(options->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
     if (error == 0) {
-        for (uint32_t i = 0; i < cpuid->nent; i++) {
-            adapt_entry(&cpuid->entries[i], cpu->index, options->cpus, deadline);
-        }
-        write_topology(cpuid, cpu->index, options->cpus);
+        x86_adapt_cpuid(cpuid, cpu->index, options->cpus, deadline);
         error = vmm_ioctl(cpu->fd, KVM_SET_CPUID2, cpuid);
     }
     free(cpuid);
