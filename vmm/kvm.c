@@ -61,38 +61,63 @@ static int check_extensions(int kvm)
 
 /* ---- the probe ---- */
 
-/* Runs the loop once: its time in nanoseconds, or a negative errno. */
-static int64_t time_loop(int kvm, uint8_t *memory)
+/* Each of these: the time of the loop in nanoseconds, or a negative errno. */
+static int64_t time_run(int vm, int cpu, const struct kvm_run *run, uint8_t *memory)
 {
-    int64_t result = -ENOTSUP;
+    long error = arch_probe_prepare(vm, cpu, memory);
+    uint64_t start = tenon_now();
+
+    if (error == 0) {
+        error = vmm_ioctl(cpu, KVM_RUN, 0);
+    }
+    if (error < 0) {
+        return error;
+    }
+    return run->exit_reason == KVM_EXIT_HLT ? (int64_t)(tenon_now() - start) : -ENOTSUP;
+}
+
+static int64_t time_cpu(int vm, int cpu, long run_bytes, uint8_t *memory)
+{
+    struct kvm_run *run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
+
+    if (run == MAP_FAILED) {
+        return -errno;
+    }
+    int64_t result = time_run(vm, cpu, run, memory);
+    munmap(run, (size_t)run_bytes);
+    return result;
+}
+
+static int64_t time_machine(int kvm, int vm, uint8_t *memory)
+{
     struct kvm_userspace_memory_region region = { .memory_size = PROBE_BYTES,
                                                   .userspace_addr = (uintptr_t)memory };
-    int vm = (int)vmm_ioctl(kvm, KVM_CREATE_VM, 0);
-    int cpu = -1;
     long run_bytes = vmm_ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-    struct kvm_run *run = MAP_FAILED;
 
-    if (vm >= 0 && vmm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) == 0) {
-        cpu = (int)vmm_ioctl(vm, KVM_CREATE_VCPU, 0);
+    if (run_bytes < 0) {
+        return run_bytes;
     }
-    if (cpu >= 0 && run_bytes > 0) {
-        run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
+    long cpu = vmm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+    if (cpu == 0) {
+        cpu = vmm_ioctl(vm, KVM_CREATE_VCPU, 0);
     }
-    if (run != MAP_FAILED && arch_probe_prepare(vm, cpu, memory) == 0) {
-        uint64_t start = tenon_now();
-        if (vmm_ioctl(cpu, KVM_RUN, 0) == 0 && run->exit_reason == KVM_EXIT_HLT) {
-            result = (int64_t)(tenon_now() - start);
-        }
+    if (cpu < 0) {
+        return cpu;
     }
-    if (run != MAP_FAILED) {
-        munmap(run, (size_t)run_bytes);
+    int64_t result = time_cpu(vm, (int)cpu, run_bytes, memory);
+    close((int)cpu);
+    return result;
+}
+
+static int64_t time_loop(int kvm, uint8_t *memory)
+{
+    long vm = vmm_ioctl(kvm, KVM_CREATE_VM, 0);
+
+    if (vm < 0) {
+        return vm;
     }
-    if (cpu >= 0) {
-        close(cpu);
-    }
-    if (vm >= 0) {
-        close(vm);
-    }
+    int64_t result = time_machine(kvm, (int)vm, memory);
+    close((int)vm);
     return result;
 }
 

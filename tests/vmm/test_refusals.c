@@ -222,7 +222,7 @@ static void each_call_of_opening_kvm(void **state)
         assert_int_equal(count_descriptors(), descriptors);
     }
     /* And each of the probe's first try, which follow. */
-    unsigned first = number;
+    unsigned first = number, told = 0;
     for (; number <= first + 10; number++) {
         fail_at(number, EIO);
         int kvm = vmm_kvm_open(true);
@@ -232,9 +232,11 @@ static void each_call_of_opening_kvm(void **state)
             close(kvm);
         } else {
             expect_sentence(kvm);
+            told += strstr(vmm_error(), strerror(EIO)) != NULL;
         }
         assert_int_equal(count_descriptors(), descriptors);
     }
+    assert_true(told >= 8); /* a few calls can be done without */
     machine_close(&machine);
 }
 
