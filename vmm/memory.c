@@ -87,7 +87,8 @@ static int add_part(struct vmm *vmm, uint64_t gpa, uint64_t bytes, uint8_t *host
     long error = vmm_ioctl(vmm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
 
     if (error < 0) {
-        return vmm_fail((int)error, "KVM does not take %llu MiB of guest memory: %s",
+        return vmm_fail((int)error,
+                        "KVM does not take %llu MiB of guest memory: %s; use less, with --memory",
                         (unsigned long long)(bytes >> 20), strerror((int)-error));
     }
     error = tenon_mem_add(vmm->mem, &region);

@@ -179,9 +179,12 @@ static int load_command_line(const struct vmm *vmm, const struct kernel *kernel)
 
     if (bytes > kernel->command_line_limit || !to) {
         return vmm_fail(-EINVAL,
-                        "the kernel's command line has %llu bytes, and this kernel takes "
-                        "%llu; make it shorter",
-                        (unsigned long long)bytes, (unsigned long long)kernel->command_line_limit);
+                        "the kernel's command line has %llu bytes%s, and this kernel takes "
+                        "%llu; make it shorter%s",
+                        (unsigned long long)bytes,
+                        vmm->options.windows_in_command_line ? " with its words for the disks" : "",
+                        (unsigned long long)kernel->command_line_limit,
+                        vmm->options.windows_in_command_line ? ", or use --devices acpi" : "");
     }
     memcpy(to, vmm->command_line, bytes + 1);
     return 0;

@@ -200,6 +200,24 @@ static void command_line_that_is_too_long(void **state)
     assert_int_equal(load_with_line(&other, 70000), 0);
 }
 
+/* The user has typed a short one, and does not know what was added. */
+static void command_line_that_the_windows_make_too_long(void **state)
+{
+    char line[3000];
+    struct vmm vmm;
+    (void)state;
+
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 1] = 0;
+    save("kernel", good_elf.bytes, good_elf.count);
+    guest_open(&vmm, MEMORY);
+    guest_set_command_line(&vmm, line);
+    vmm.options.windows_in_command_line = true;
+    vmm.options.kernel = "kernel";
+    expect(arch_load(&vmm), -EINVAL, "words for the disks", "--devices acpi");
+    guest_close(&vmm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +227,7 @@ int main(void)
         cmocka_unit_test(memory_too_small_for_anything),
         cmocka_unit_test(initrd_that_does_not_fit),
         cmocka_unit_test(command_line_that_is_too_long),
+        cmocka_unit_test(command_line_that_the_windows_make_too_long),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }
