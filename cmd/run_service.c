@@ -40,7 +40,7 @@ struct service {
     atomic_bool ended;      /* by itself, by a signal or by a key */
     bool signalled;         /* a second signal ends us at once */
     atomic_bool drained;
-    bool lost; /* a disk could not be flushed */
+    bool lost; /* a disk could not be flushed, or counters could not be written */
 };
 
 /* ---- the end: from several threads ---- */
@@ -145,6 +145,11 @@ static int make_disks(struct service *service)
     return result;
 }
 
+static int open_stats(struct service *service)
+{
+    return run_stats_open(service->options->stats) ? EXIT_OK : EXIT_CANNOT;
+}
+
 static int make_main(struct service *service)
 {
     struct tenon_worker_opts opts = { .size = sizeof(opts), .name = "tenon" };
@@ -206,8 +211,8 @@ static int open_admin(struct service *service)
 
 static int start(struct service *service)
 {
-    static int (*const steps[])(struct service *) = { open_kvm, make_disks, make_main,
-                                                      make_machine };
+    static int (*const steps[])(struct service *) = { open_kvm, make_disks, make_main, make_machine,
+                                                      open_stats };
     const struct terminal_ops console = {
         .input = user_typed, .ready = user_ready, .quit = key_came, .opaque = service
     };
@@ -322,6 +327,7 @@ static int exit_code(const struct service *service)
 {
     switch (vmm_how_ended(service->vmm)) {
     case VMM_RESET:
+        report_info("the guest was reset: it wants to start again, or its kernel crashed");
         return EXIT_GUEST_RESET;
     case VMM_PANICKED:
         report_error("the guest's kernel panicked");
@@ -347,9 +353,8 @@ static int run(struct service *service)
         return EXIT_CANNOT;
     }
     terminal_close();
-    if (service->options->stats) {
-        run_stats_write(service->options->stats, service->vmm, service->devices,
-                        service->options->list.count);
+    if (!run_stats_write(service->vmm, service->devices, service->options->list.count)) {
+        service->lost = true;
     }
     return exit_code(service);
 }
@@ -365,6 +370,7 @@ static void free_service(struct service *service)
     }
     free(service->devices);
     free(service->disks);
+    run_stats_close();
     daemon_forget_signals();
     tenon_worker_free(service->main);
     if (service->kvm_fd >= 0) {

@@ -9,6 +9,8 @@
 
 #include "report.h"
 
+static FILE *file; /* NULL: nobody wants them */
+
 struct pen {
     FILE *out;
     const char *device;
@@ -33,25 +35,41 @@ static void device_line(void *opaque, const char *name, int queue, uint64_t valu
     }
 }
 
-void run_stats_write(const char *path, const struct vmm *vmm, struct tenon_device *const *devices,
-                     unsigned count)
+bool run_stats_open(const char *path)
 {
-    struct pen pen = { .out = strcmp(path, "-") == 0 ? stderr : fopen(path, "we") };
-
-    if (!pen.out) {
+    if (!path) {
+        return true;
+    }
+    file = strcmp(path, "-") == 0 ? stderr : fopen(path, "we");
+    if (!file) {
         report_error("cannot write the counters to %s: %s", path, strerror(errno));
-        return;
+    }
+    return file != NULL;
+}
+
+bool run_stats_write(const struct vmm *vmm, struct tenon_device *const *devices, unsigned count)
+{
+    struct pen pen = { .out = file };
+
+    if (!file) {
+        return true;
     }
     vmm_stats(vmm, machine_line, &pen);
     for (unsigned i = 0; i < count; i++) {
         pen.device = tenon_device_name(devices[i]);
         tenon_device_stats(devices[i], device_line, &pen);
     }
-    bool bad = fflush(pen.out) != 0 || ferror(pen.out);
-    if (pen.out != stderr) {
-        bad = fclose(pen.out) != 0 || bad;
+    if (fflush(file) != 0 || ferror(file)) {
+        report_error("cannot write the counters: %s", strerror(errno));
+        return false;
     }
-    if (bad) {
-        report_error("cannot write the counters to %s: %s", path, strerror(errno));
+    return true;
+}
+
+void run_stats_close(void)
+{
+    if (file && file != stderr) {
+        fclose(file);
     }
+    file = NULL;
 }

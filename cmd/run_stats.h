@@ -4,17 +4,27 @@
 #ifndef TENON_RUN_STATS_H
 #define TENON_RUN_STATS_H
 
+#include <stdbool.h>
+
 #include "vmm/vmm.h"
 
 /*
- * Writes to a file, or to stderr for "-":
+ * Opens the file for the counters, or stderr for "-": before the guest has run for hours. NULL:
+ * there will be none. One in a process. False: reported.
+ */
+bool run_stats_open(const char *path);
+
+/*
+ * Writes them, if they are wanted:
  *
  *   exits 1234                            of the machine
  *   device vda queue 0 requests 5678      of a queue
  *
- * What goes wrong is reported.
+ * False: reported.
  */
-void run_stats_write(const char *path, const struct vmm *vmm, struct tenon_device *const *devices,
-                     unsigned count);
+bool run_stats_write(const struct vmm *vmm, struct tenon_device *const *devices, unsigned count);
+
+/* Does nothing the second time. */
+void run_stats_close(void);
 
 #endif

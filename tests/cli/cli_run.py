@@ -1,14 +1,19 @@
 """What `tenon run` says: about itself, about command lines that are wrong, and about a machine
-that has no KVM, or none that is good for a stock kernel. Guests are in cli_console and elsewhere.
+that has no KVM, or none that is good for a stock kernel. Consoles are in cli_console and
+cli_streams.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import time
 
 from cli_harness import (
     CANNOT, Daemon, FrontEnd, PATIENCE, PROGRAM, Skip, USAGE, case, image, refused, run,
+)
+from console_guest import (
+    CRASH, HUNG, PANIC, finish, needs_guests, output_guest, start, write_kernel,
 )
 
 NO_KVM = 4
@@ -255,6 +260,57 @@ def run_huge_pages_that_are_not_there():
             raise Skip('this machine has huge pages')
     refused('run', '--no-kvm-probe', '--kernel=x', '--memory=64M', '--huge-pages=2M', code=CANNOT,
             says=['32 huge pages', 'nr_hugepages'])
+
+
+@case
+def run_stats_that_cannot_be_written_are_told_at_once():
+    needs_guests()
+    write_kernel(HUNG)
+    refused('run', '--no-kvm-probe', '--kernel=guest', '--stats=no/such/file', code=CANNOT,
+            says=['no/such/file', 'No such file'])
+    refused('run', '--no-kvm-probe', '--kernel=guest', '--stats=counters', '--control=no/such/c',
+            code=CANNOT, says='no/such/c')
+
+
+@case
+def run_stats_are_lines():
+    """Of the machine, of each disk, of each queue."""
+    needs_guests()
+    disk = '--disk=memory=1M,name=a,queues=2'
+    process = start(output_guest(10), disk, '--stats=counters', stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL)
+    assert finish(process) == (0, '')
+    with open('counters') as counters:
+        lines = counters.read().splitlines()
+    for line in lines:
+        assert re.fullmatch(r'(device a (queue [01] )?)?[a-z_]+ \d+', line), line
+    figures = dict(line.rsplit(' ', 1) for line in lines)
+    assert len(figures) == len(lines)
+    assert 20 <= int(figures['exits_io']) <= int(figures['exits']), figures
+    assert figures['kicks_by_exit'] == figures['mmio_reads'] == '0', figures
+    assert figures['device a queue 1 requests'] == '0', figures
+    process = start(output_guest(10), '--stats=-', stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL)
+    code, said = finish(process)
+    assert code == 0 and 'exits_io ' in said, said
+
+
+@case
+def run_counters_that_get_lost_are_an_error():
+    needs_guests()
+    process = start(output_guest(10), '--stats=/dev/full', stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL)
+    code, said = finish(process)
+    assert code == CANNOT and 'No space left' in said, (code, said)
+
+
+@case
+def run_says_how_the_guest_ended():
+    needs_guests()
+    for code, status, says in ((CRASH, 5, 'was reset'), (PANIC, 6, 'panicked')):
+        process = start(code, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        status_was, said = finish(process)
+        assert status_was == status and says in said and said.count('\n') == 1, (code, said)
 
 
 @case

@@ -41,7 +41,8 @@ ECHO = SAY_READY + bytes.fromhex(
 # Does nothing, for ever; reads nothing either.
 HUNG = SAY_READY + bytes.fromhex('f4 ebfd')
 
-CRASH = bytes.fromhex('0f0b')
+CRASH = bytes.fromhex('0f0b')                    # ud2, and nobody to handle it
+PANIC = bytes.fromhex('66ba0505 b001 ee ebfe')  # mov dx, 0x505; mov al, 1; out dx, al
 
 
 def output_guest(steps=OUTPUT_STEPS):

@@ -99,6 +99,8 @@ static void check_boot_params(const struct vmm *vmm, const struct map *map)
     assert_int_equal(peek(vmm, PARAMS + 0x70, 8), 0xe0000);
     assert_int_equal(peek(vmm, 0xe0000, 8), 0x2052545020445352); /* RSD PTR */
     assert_int_equal(peek(vmm, PARAMS + 0x1ef, 1), 0);           /* the sentinel: all is ours */
+    /* where a reset by the BIOS ends: mov dx, 0xcf9; mov al, 6; out dx, al */
+    assert_memory_equal(memory_at(vmm, 0xffff0, 6), "\xba\xf9\x0c\xb0\x06\xee", 6);
     check_e820(vmm, map);
 }
 
