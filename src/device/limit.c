@@ -78,8 +78,7 @@ static void charge(struct tn_queue *queue, unsigned line, const struct tn_held *
     }
 }
 
-/* All of them draw at the same time: who waits for two limits does not wait for one after the
- * other. */
+/* All draw at the same time: who waits for two limits does not wait for one after the other. */
 static bool pays(struct tn_queue *queue, unsigned line)
 {
     const struct tn_limit_line *own = &queue->limit.lines[line];
