@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/opts.h"
 
+/* NOLINTNEXTLINE(misc-redundant-expression): that they stay so is the point. */
 _Static_assert(TENON_LIMIT_MAX == TN_RATE_MAX, "the header says what the bucket can do");
 
 /* Limits as they were asked for. */
@@ -81,7 +82,7 @@ static void tell_queues(struct tenon_device *device)
 
 int tenon_device_set_limits(struct tenon_device *device, const struct tenon_limits *limits)
 {
-    struct wanted wanted;
+    struct wanted wanted = { 0 };
     int error = read_limits(&wanted, limits);
 
     if (error < 0) {
@@ -118,7 +119,7 @@ bool tn_limit_copy(struct tenon_device *device, struct tn_rate rates[TN_LIMIT_OW
 
 int tenon_limit_group_new(const struct tenon_limits *limits, struct tenon_limit_group **out)
 {
-    struct wanted wanted;
+    struct wanted wanted = { 0 };
     int error = read_limits(&wanted, limits);
     struct tenon_limit_group *group = error < 0 ? NULL : calloc(1, sizeof(*group));
 
@@ -135,7 +136,7 @@ int tenon_limit_group_new(const struct tenon_limits *limits, struct tenon_limit_
 
 int tenon_limit_group_set(struct tenon_limit_group *group, const struct tenon_limits *limits)
 {
-    struct wanted wanted;
+    struct wanted wanted = { 0 };
     int error = read_limits(&wanted, limits);
 
     if (error < 0) {
@@ -170,7 +171,7 @@ void tenon_limit_group_free(struct tenon_limit_group *group)
 int tn_limit_join(struct tenon_device *device, const struct tenon_limits *limits,
                   struct tenon_limit_group *group)
 {
-    struct wanted wanted;
+    struct wanted wanted = { 0 };
     int error = read_limits(&wanted, limits);
 
     if (error < 0) {
