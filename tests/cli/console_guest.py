@@ -138,7 +138,9 @@ class Terminal:
         for fd, number in ((self.slave, 0), (self.slave, 1), (log, 2)):
             os.dup2(fd, number)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python
+        # By Python, and by a shell for what runs in its background.
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT,
+                        signal.SIGHUP):
             signal.signal(ignored, signal.SIG_DFL)
         if before:
             before()
