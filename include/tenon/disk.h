@@ -156,9 +156,10 @@ struct tenon_disk_simple_ops {
 /* ---- opening ---- */
 
 enum tenon_engine {
-    TENON_ENGINE_AUTO = 0,   /* what suits the file best; tenon_disk_engine says what it became */
-    TENON_ENGINE_INLINE = 1, /* on the queue's worker, one after another */
-    TENON_ENGINE_THREADS = 2 /* a small bounded pool per disk */
+    TENON_ENGINE_AUTO = 0,    /* what suits the file best; tenon_disk_engine says what it became */
+    TENON_ENGINE_INLINE = 1,  /* on the queue's worker, one after another */
+    TENON_ENGINE_THREADS = 2, /* a small bounded pool per disk */
+    TENON_ENGINE_URING = 3    /* io_uring: a ring for each worker, where the system has it */
 };
 
 struct tenon_file_opts {
@@ -166,7 +167,7 @@ struct tenon_file_opts {
     bool read_only;
     bool direct; /* O_DIRECT: around the host's page cache */
     enum tenon_engine engine;
-    unsigned threads;       /* pool size, 1 to 64; default 4 */
+    unsigned threads;       /* pool size (io_uring: of the kernel's too), 1 to 64; default 4 */
     uint64_t offset, bytes; /* serve only this part of the file; bytes 0: to the end */
     /* advertised logical block size; default 512, or what direct I/O needs */
     uint32_t block_bytes;
@@ -199,8 +200,8 @@ TENON_API int tenon_disk_open_simple(const struct tenon_disk_simple_ops *ops, vo
  * Opens by the grammar of --disk: "key=value,key=value"; a comma in a value is written twice.
  *
  *   file=PATH   memory=SIZE   fd=N      exactly one of these
- *   read-only=on|off  direct=on|off  engine=auto|inline|threads  threads=N  offset=SIZE  size=SIZE
- *   block-size=N  discard=on|off  lock=on|off
+ *   read-only=on|off  direct=on|off  engine=auto|inline|threads|io_uring  threads=N
+ *   offset=SIZE  size=SIZE  block-size=N  discard=on|off  lock=on|off
  *
  * SIZE is a number with an optional K, M, G, T (1024 to the power). -EINVAL names the wrong key and
  * the nearest valid one.
@@ -224,8 +225,8 @@ TENON_API int tenon_disk_flush(struct tenon_disk *disk, unsigned timeout_ms);
 /* What the disk is and can do now. Any thread. */
 TENON_API int tenon_disk_info(struct tenon_disk *disk, struct tenon_disk_info *info);
 /*
- * The engine in use ("inline", "threads", "memory", "custom"), and why it was picked: one sentence.
- * Any thread.
+ * The engine in use ("inline", "threads", "io_uring", "memory", "custom"), and why it was picked:
+ * one sentence. Any thread.
  */
 TENON_API const char *tenon_disk_engine(struct tenon_disk *disk, const char **why);
 

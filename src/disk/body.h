@@ -2,23 +2,64 @@
  * body.h: between the files of disk/: what a disk is made of.
  *
  *   tenon_disk     disk.c
- *     -> engine    inline.c threads.c               its tenon_disk_ops
+ *     -> engine    inline.c threads.c uring.c       its tenon_disk_ops
  *       -> body    file.c memory_disk.c custom.c
  *
  * A body runs one operation from beginning to end and may block; an engine decides on which thread.
+ * For engines that never wait, a body may also say which calls of the kernel an operation is.
  */
 #ifndef TN_DISK_BODY_H
 #define TN_DISK_BODY_H
 
+#include "disk/blocklock.h"
 #include "disk/disk.h"
 
 enum { TN_THREADS_DEFAULT = 4, TN_THREADS_MAX = 64 };
+
+/* A call of the kernel, on the body's descriptor. */
+enum tn_call {
+    TN_CALL_READ, /* READ and WRITE: the iovecs of the operation */
+    TN_CALL_WRITE,
+    TN_CALL_WRITE_STABLE, /* on stable storage when it returns */
+    TN_CALL_SYNC,         /* fdatasync */
+    TN_CALL_PUNCH,        /* fallocate: a hole, or zeroes that stay allocated */
+    TN_CALL_ZERO
+};
+
+static inline bool tn_is_transfer(enum tn_call call)
+{
+    return call <= TN_CALL_WRITE_STABLE;
+}
+
+/* One call of an operation: which one comes next, and what the body keeps between them. */
+struct tn_step {
+    enum tn_call call;
+    uint64_t at, bytes; /* from the beginning of the file */
+    uint32_t grain;     /* see struct tn_mover */
+    int result;         /* when it is over */
+    bool locked;        /* `entry` is held */
+    struct tn_blocklock_entry entry;
+};
+
+enum tn_next {
+    TN_NEXT_CALL, /* make step->call, then ask `next` */
+    TN_NEXT_RUN,  /* this one only `run` can do, all of it; it may block */
+    TN_NEXT_OVER  /* step->result is the operation's */
+};
 
 struct tn_body_ops {
     /* All of the operation: 0 or a negative errno. May block; several threads at once. */
     int (*run)(void *body, struct tenon_io *io);
     int (*info)(void *body, struct tenon_disk_info *info);
     void (*free)(void *body);
+
+    /*
+     * The operation call by call; NULL where there is `run` alone. `next` hears what came of each
+     * call: 0 when all of it was done, or a negative errno; -ECANCELED also when it is not made any
+     * more: the operation is over then. Never blocks; any thread.
+     */
+    enum tn_next (*begin)(void *body, const struct tenon_io *io, struct tn_step *step);
+    enum tn_next (*next)(void *body, const struct tenon_io *io, struct tn_step *step, int result);
 };
 
 /*
@@ -43,5 +84,10 @@ int tn_inline_open(const struct tn_body_ops *ops, void *body, const struct tn_di
                    struct tenon_disk **out);
 int tn_threads_open(const struct tn_body_ops *ops, void *body, unsigned threads,
                     const struct tn_disk_label *label, struct tenon_disk **out);
+/* The body has `begin` and `next`, for calls on `fd`. `threads`: for what blocks all the same. */
+int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned threads,
+                  const struct tn_disk_label *label, struct tenon_disk **out);
+/* Whether there is io_uring here; a negative errno, and the reason, when not. */
+int tn_uring_probe(const char **why);
 
 #endif

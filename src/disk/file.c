@@ -176,8 +176,12 @@ static int set_up_direct(struct tn_file *file, const struct tenon_file_opts *opt
 
 static int lock_part(struct tn_file *file, const char *name)
 {
-    int r = tn_host_lock(file->fd, !file->read_only, file->start, file->lock_bytes);
+    uint64_t until = 0;
+    int r;
 
+    do {
+        r = tn_host_lock(file->fd, !file->read_only, file->start, file->lock_bytes);
+    } while (r == -EBUSY && tn_file_busy_wait(&until));
     if (r == -EBUSY) {
         return tn_error(
             r,
@@ -201,12 +205,24 @@ static int lock_part(struct tn_file *file, const char *name)
 static int start_engine(struct tn_file *file, const struct tenon_file_opts *opts, const char *name,
                         struct tenon_disk **out)
 {
-    static const struct tn_body_ops ops = { .run = tn_file_run, .info = info, .free = free_file };
+    static const struct tn_body_ops ops = { .run = tn_file_run,
+                                            .info = info,
+                                            .free = free_file,
+                                            .begin = tn_file_begin,
+                                            .next = tn_file_next };
     struct tn_disk_label label = { .name = name, .engine = "threads", .why = "asked for" };
 
     if (opts->engine == TENON_ENGINE_INLINE) {
         label.engine = "inline";
         return tn_inline_open(&ops, file, &label, out);
+    }
+    if (opts->engine == TENON_ENGINE_URING) {
+        const char *why_not = "";
+        int r = tn_uring_probe(&why_not);
+        label.engine = "io_uring";
+        return r == 0 ? tn_uring_open(&ops, file, file->fd, opts->threads, &label, out)
+                      : tn_error(r, "%s: engine=io_uring is not possible (%s); use engine=threads",
+                                 name, why_not);
     }
     if (opts->engine == TENON_ENGINE_AUTO) {
         label.why = file->block ? "operations on a block device may block the worker"

@@ -1,6 +1,7 @@
 /*
- * file.h: between file.c (opening), file_io.c (reading, writing, flushing) and file_ranges.c
- * (discarding, zeroing): a file or a block device that serves as a disk.
+ * file.h: between file.c (opening), file_io.c (reading, writing, flushing), file_ranges.c
+ * (discarding, zeroing) and file_steps.c (the same call by call): a file or a block device that
+ * serves as a disk.
  *
  * All positions in here count from the beginning of the file; the disk may be a part of it.
  */
@@ -11,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "disk/blocklock.h"
 #include "disk/body.h"
 #include "disk/bounce.h"
 #include "disk/host.h"
@@ -46,8 +46,18 @@ struct tn_file {
 int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *name,
                       struct tenon_disk **out);
 
+/*
+ * For whoever found the file in use: what a process has in the kernel's hands when it is killed
+ * outlives it for a moment, and the file with it. False when it was long enough; `until` is 0 at
+ * first.
+ */
+bool tn_file_busy_wait(uint64_t *until);
+
 /* The body: all of an operation. */
 int tn_file_run(void *body, struct tenon_io *io);
+/* The same, call by call. */
+enum tn_next tn_file_begin(void *body, const struct tenon_io *io, struct tn_step *step);
+enum tn_next tn_file_next(void *body, const struct tenon_io *io, struct tn_step *step, int result);
 
 /*
  * Writes through the right path (straight, or through bounce buffers). `stable`: on stable storage
@@ -56,6 +66,8 @@ int tn_file_run(void *body, struct tenon_io *io);
 int tn_file_write(struct tn_file *file, const struct iovec *iov, unsigned count, uint64_t at,
                   uint64_t bytes, bool stable);
 int tn_file_flush(struct tn_file *file);
+/* A sync has ended so: what that means for this flush, and for all later ones. */
+int tn_file_flushed(struct tn_file *file, int result);
 
 int tn_file_discard(struct tn_file *file, uint64_t at, uint64_t bytes);
 int tn_file_zero(struct tn_file *file, uint64_t at, uint64_t bytes, bool unmap);

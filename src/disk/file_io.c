@@ -111,8 +111,22 @@ static int sync_once(int fd)
 /*
  * After a failed sync the system may have dropped the pages that it could not write, and tells only
  * one caller. From then on every flush fails: a yes could be a lie, to this guest queue or to
- * another one. Direct I/O has no such pages.
+ * another one. Direct I/O has no such pages, and a sync that was not made has dropped none.
  */
+int tn_file_flushed(struct tn_file *file, int result)
+{
+    if (result == 0 || result == -EINTR || result == -ECANCELED || file->direct) {
+        return result;
+    }
+    if (atomic_exchange(&file->flush_failed, result) == 0) {
+        tn_log(TENON_LOG_ERROR,
+               "a flush failed (%s): written data may be lost, all further flushes fail too; "
+               "check the storage and open the disk again",
+               strerror(-result));
+    }
+    return result;
+}
+
 int tn_file_flush(struct tn_file *file)
 {
     int failed = atomic_load(&file->flush_failed);
@@ -127,15 +141,7 @@ int tn_file_flush(struct tn_file *file)
     for (unsigned i = 0; i < TN_INTERRUPTIONS_MAX && r == -EINTR; i++) {
         r = sync_once(file->fd);
     }
-    if (r != 0 && r != -EINTR && !file->direct) {
-        if (atomic_exchange(&file->flush_failed, r) == 0) {
-            tn_log(TENON_LOG_ERROR,
-                   "a flush failed (%s): written data may be lost, all further flushes fail too; "
-                   "check the storage and open the disk again",
-                   strerror(-r));
-        }
-    }
-    return r;
+    return tn_file_flushed(file, r);
 }
 
 /* ---- the operation ---- */

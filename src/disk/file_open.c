@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -22,13 +23,14 @@
 #define O_DIRECT 0
 #endif
 
-enum { SECTOR = 512, BLOCK_MAX = 65536 };
+enum { SECTOR = 512, BLOCK_MAX = 65536, BUSY_NS = 500000000, BUSY_STEP_NS = 5000000 };
 
 static int check_opts(const struct tenon_file_opts *opts, const char *name)
 {
-    if (opts->engine > TENON_ENGINE_THREADS) {
-        return tn_error(-EINVAL, "%s: engine %d does not exist; take auto, inline or threads", name,
-                        (int)opts->engine);
+    if (opts->engine > TENON_ENGINE_URING) {
+        return tn_error(-EINVAL,
+                        "%s: engine %d does not exist; take auto, inline, threads or io_uring",
+                        name, (int)opts->engine);
     }
     if (opts->threads > TN_THREADS_MAX) {
         return tn_error(-EINVAL, "%s: %u threads are too many; the pool has 1 to %d", name,
@@ -45,6 +47,15 @@ static int check_opts(const struct tenon_file_opts *opts, const char *name)
 
 /* ---- the two ways in ---- */
 
+bool tn_file_busy_wait(uint64_t *until)
+{
+    const struct timespec moment = { .tv_nsec = BUSY_STEP_NS };
+    uint64_t now = tenon_now();
+
+    *until = *until != 0 ? *until : now + BUSY_NS;
+    return now < *until && nanosleep(&moment, NULL) == 0;
+}
+
 /*
  * O_NONBLOCK so that a FIFO in the place of the image cannot hold us up; on what is served in the
  * end it has no effect. O_EXCL on a block device keeps us off one that the system itself uses
@@ -53,6 +64,7 @@ static int check_opts(const struct tenon_file_opts *opts, const char *name)
 static int open_path(const char *path, const struct tenon_file_opts *opts, int *out)
 {
     int flags = (opts->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    uint64_t until = 0;
     struct stat st;
     int fd;
 
@@ -65,7 +77,9 @@ static int open_path(const char *path, const struct tenon_file_opts *opts, int *
     if (!opts->read_only && !opts->no_lock && stat(path, &st) == 0 && S_ISBLK(st.st_mode)) {
         flags |= O_EXCL;
     }
-    fd = open(path, flags);
+    do {
+        fd = open(path, flags);
+    } while (fd < 0 && errno == EBUSY && tn_file_busy_wait(&until));
     if (fd >= 0) {
         *out = fd;
         return 0;

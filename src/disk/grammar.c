@@ -92,7 +92,7 @@ static int take_switch(const char *value, enum key key, bool *out)
 
 static int take_engine(const char *value, enum tenon_engine *out)
 {
-    static const char *const names[] = { "auto", "inline", "threads", NULL };
+    static const char *const names[] = { "auto", "inline", "threads", "io_uring", NULL };
     const char *near;
 
     for (unsigned i = 0; names[i]; i++) {
@@ -103,8 +103,8 @@ static int take_engine(const char *value, enum tenon_engine *out)
     }
     near = tenon_nearest(value, names);
     return tn_error(-EINVAL, "there is no engine \"%s\"; %s%s%s", value,
-                    near ? "did you mean \"" : "take auto, inline or threads", near ? near : "",
-                    near ? "\"?" : "");
+                    near ? "did you mean \"" : "take auto, inline, threads or io_uring",
+                    near ? near : "", near ? "\"?" : "");
 }
 
 static int take_fd(const char *value, int *out)

@@ -114,11 +114,11 @@ find "$build" -path '*tenon.p/cmd_*.o' -exec nm -u {} + >"$stage/undefined"
 ! grep -E ' tn_' "$stage/undefined" >"$stage/out" && grep -q ' tenon_blk_new' "$stage/undefined"
 ok "the_program_uses_public_functions_only" $?
 
-allowed='^(libc|libpthread|ld(-linux.*|64)|libasan|libubsan|libtsan)\.so'
+allowed='^(libc|liburing|libpthread|ld(-linux.*|64)|libasan|libubsan|libtsan)\.so'
 needed=$(readelf -d "$so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -v -E "$allowed")
 echo "it needs: $needed" >"$stage/out"
 test -z "$needed"
-ok "shared_library_needs_libc_alone" $?
+ok "shared_library_needs_libc_and_liburing_alone" $?
 
 # ---- the program and its files ----
 

@@ -8,9 +8,10 @@
 
 #include "base/shared.h"
 
-enum { COMBINATIONS = 8, MAX_CASES = 64 };
+enum { MAX_COMBINATIONS = 16, MAX_CASES = 64 };
 
-static struct rig_combination combinations[COMBINATIONS];
+static struct rig_combination combinations[MAX_COMBINATIONS];
+static unsigned combination_count;
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -128,27 +129,51 @@ static int teardown(void **state)
 
 static bool wanted(unsigned on, unsigned bits)
 {
-    for (unsigned pair = RIG_MMIO | RIG_VHOST; pair <= (RIG_EPOLL | RIG_POLL); pair <<= 2) {
-        if (on & pair && !(on & bits & pair)) {
+    static const unsigned groups[] = { RIG_TRANSPORTS, RIG_ENGINES, RIG_LOOPS };
+
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        if (on & groups[i] && !(on & bits & groups[i])) {
             return false;
         }
     }
     return true;
 }
 
+struct choice {
+    const char *name;
+    unsigned bit;
+};
+
+static void make_combinations(void)
+{
+    static const struct choice transports[] = { { "mmio", RIG_MMIO }, { "vhost", RIG_VHOST } };
+    static const struct choice engines[] = { { "inline", RIG_INLINE },
+                                             { "threads", RIG_THREADS },
+                                             { "uring", RIG_URING } };
+    static const struct choice loops[] = { { "epoll", RIG_EPOLL }, { "poll", RIG_POLL } };
+
+    for (unsigned t = 0; t < sizeof(transports) / sizeof(transports[0]); t++) {
+        for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
+            for (unsigned l = 0; l < sizeof(loops) / sizeof(loops[0]); l++) {
+                struct rig_combination *made = &combinations[combination_count++];
+                made->bits = transports[t].bit | engines[e].bit | loops[l].bit;
+                snprintf(made->name, sizeof(made->name), "%s-%s-%s", transports[t].name,
+                         engines[e].name, loops[l].name);
+            }
+        }
+    }
+}
+
 int rig_main(int argc, char **argv, const struct rig_case *cases, unsigned count)
 {
-    static struct CMUnitTest tests[MAX_CASES * COMBINATIONS];
-    static char names[MAX_CASES * COMBINATIONS][128];
+    static struct CMUnitTest tests[MAX_CASES * MAX_COMBINATIONS];
+    static char names[MAX_CASES * MAX_COMBINATIONS][128];
     unsigned n = 0;
 
     assert_true(count <= MAX_CASES);
-    for (unsigned c = 0; c < COMBINATIONS; c++) {
+    make_combinations();
+    for (unsigned c = 0; c < combination_count; c++) {
         struct rig_combination *combination = &combinations[c];
-        combination->bits = (c & 4 ? RIG_VHOST : RIG_MMIO) | (c & 2 ? RIG_THREADS : RIG_INLINE) |
-                            (c & 1 ? RIG_POLL : RIG_EPOLL);
-        snprintf(combination->name, sizeof(combination->name), "%s-%s-%s", c & 4 ? "vhost" : "mmio",
-                 c & 2 ? "threads" : "inline", c & 1 ? "poll" : "epoll");
         for (unsigned i = 0; i < count; i++) {
             if (!wanted(cases[i].on, combination->bits)) {
                 continue;

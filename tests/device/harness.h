@@ -1,11 +1,13 @@
 /*
  * harness.h: a device under test, the same for every way to reach it and to run it.
  *
- *   {mmio, vhost-user} x {inline, threads} x {epoll, poll}
+ *   {mmio, vhost-user} x {inline, threads, uring} x {epoll, poll}
  *
  * inline:  no thread anywhere: the driver turns the crank of the device's worker; the disk works
- * within the call threads: the device's queues, the vhost-user session and the disk each have
- * threads of their own
+ *          within the call
+ * threads: the device's queues, the vhost-user session and the disk each have threads of their own
+ * uring:   the same with the disk over io_uring, on a file of a real file system where TMPDIR is
+ *          on one. Skipped where there is no io_uring
  *
  * A test is written once, as `static void name(void **state)`; it makes its rig with rig_new(state,
  * options) and forgets about it: the harness takes it down, also after a failure. Runs over all
@@ -41,8 +43,12 @@ enum {
     RIG_VHOST = 2,
     RIG_INLINE = 4,
     RIG_THREADS = 8,
-    RIG_EPOLL = 16,
-    RIG_POLL = 32
+    RIG_URING = 16,
+    RIG_EPOLL = 32,
+    RIG_POLL = 64,
+    RIG_TRANSPORTS = RIG_MMIO | RIG_VHOST,
+    RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING,
+    RIG_LOOPS = RIG_EPOLL | RIG_POLL
 };
 
 /* What a case runs over; 0 stands for all. RIG_MMIO | RIG_INLINE: both of these. */
@@ -83,7 +89,7 @@ struct rig_combination {
 
 enum rig_disk {
     RIG_DISK_FILE =
-        0, /* a memfd through the file engine that belongs to the combination; `image` maps it */
+        0, /* a file through the engine that belongs to the combination; `image` maps it */
     RIG_DISK_MEMORY, /* tenon_disk_open_memory over `image` */
     RIG_DISK_FAKE    /* fake_disk.h; `fake`, and `image` is its content */
 };
@@ -103,7 +109,7 @@ struct rig_options {
 
 struct rig {
     const char *combination;
-    bool mmio, inline_, poll_loop;
+    bool mmio, inline_, uring, poll_loop;
     struct tenon_driver *driver;
     struct tnd_ram *ram;
     struct tenon_device *device;

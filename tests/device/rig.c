@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -105,21 +106,42 @@ static void make_workers(struct rig *rig, unsigned queues)
     }
 }
 
+/* io_uring works quite differently on files of real file systems; else memory will do. */
+static int make_file(const struct rig *rig)
+{
+    const char *where = getenv("TMPDIR");
+    int fd = rig->uring ? open(where ? where : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+
+    return fd >= 0 ? fd : memfd_create("disk", MFD_CLOEXEC);
+}
+
+static void open_image(struct rig *rig, const struct tenon_file_opts *opts)
+{
+    int result = tenon_disk_open_fd(rig->image_fd, opts, &rig->disk);
+
+    if (rig->uring && result < 0 && strstr(tenon_error(), "engine=io_uring is not possible")) {
+        print_message("skipped: %s\n", tenon_error());
+        skip();
+    }
+    must(result, "tenon_disk_open_fd");
+}
+
 static void open_file(struct rig *rig, const struct rig_options *options)
 {
     struct tenon_file_opts opts = { .size = sizeof(opts),
                                     .read_only = options->disk_read_only,
-                                    .engine =
-                                        rig->inline_ ? TENON_ENGINE_INLINE : TENON_ENGINE_THREADS,
+                                    .engine = rig->inline_ ? TENON_ENGINE_INLINE
+                                              : rig->uring ? TENON_ENGINE_URING
+                                                           : TENON_ENGINE_THREADS,
                                     .threads = 2,
                                     .no_discard = options->blk.no_discard,
                                     .block_bytes = options->blk.block_bytes };
-    rig->image_fd = memfd_create("disk", MFD_CLOEXEC);
-    must(rig->image_fd < 0 ? -errno : 0, "memfd_create");
+    rig->image_fd = make_file(rig);
+    must(rig->image_fd < 0 ? -errno : 0, "a file for the image");
     must(ftruncate(rig->image_fd, (off_t)rig->image_bytes) < 0 ? -errno : 0, "ftruncate");
     rig->image = mmap(NULL, rig->image_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->image_fd, 0);
     assert_ptr_not_equal(rig->image, MAP_FAILED);
-    must(tenon_disk_open_fd(rig->image_fd, &opts, &rig->disk), "tenon_disk_open_fd");
+    open_image(rig, &opts);
 }
 
 static void open_disk(struct rig *rig, const struct rig_options *options)
@@ -227,6 +249,7 @@ struct rig *rig_new(void **state, const struct rig_options *options)
     rig->combination = combination->name;
     rig->mmio = combination->bits & RIG_MMIO;
     rig->inline_ = combination->bits & RIG_INLINE;
+    rig->uring = combination->bits & RIG_URING;
     rig->poll_loop = combination->bits & RIG_POLL;
     must(tnd_ram_new(places, sizeof(places) / sizeof(places[0]), &rig->ram), "tnd_ram_new");
     make_workers(rig, blk.queues ? blk.queues : 1);

@@ -210,7 +210,7 @@ static void counters_say_what_was_moved(void **state)
 }
 
 static const struct rig_case cases[] = {
-    RIG_TEST_ON(the_disk_is_never_called_by_who_kicks, RIG_THREADS),
+    RIG_TEST_ON(the_disk_is_never_called_by_who_kicks, RIG_THREADS | RIG_URING),
     RIG_TEST(the_first_does_not_wait_for_the_last),
     RIG_TEST(a_turn_is_bounded),
     RIG_TEST(the_used_index_is_ours),

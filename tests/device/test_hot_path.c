@@ -140,12 +140,14 @@ static void uncounted_irq(void *rig, int level)
 }
 
 /*
- * Over memory: a pool of threads is handed its work under a lock, once for a batch. With threads:
- * an embedder's own loop takes one to get in, once for a turn.
+ * Over memory or io_uring: a pool of threads is handed its work under a lock, once for a batch.
+ * With threads: an embedder's own loop takes one to get in, once for a turn.
  */
 static void no_lock_is_taken(void **state)
 {
-    struct rig_options o = { .disk = RIG_DISK_MEMORY, .irq = uncounted_irq };
+    bool uring = ((struct rig_combination *)*state)->bits & RIG_URING;
+    struct rig_options o = { .disk = uring ? RIG_DISK_FILE : RIG_DISK_MEMORY,
+                             .irq = uncounted_irq };
     struct rig *rig = rig_new(state, &o);
 
     run_batch(rig, MANY); /* what the start of the queue takes */
@@ -236,11 +238,11 @@ static void a_flush_reaches_the_host(void **state)
 static const struct rig_case cases[] = {
     RIG_TEST_ON(planted_calls_are_counted, RIG_MMIO | RIG_INLINE | RIG_EPOLL),
     RIG_TEST(nothing_is_allocated_or_logged),
-    RIG_TEST_ON(no_lock_is_taken, RIG_THREADS),
-    RIG_TEST_ON(limits_allocate_and_lock_nothing, RIG_THREADS),
+    RIG_TEST_ON(no_lock_is_taken, RIG_THREADS | RIG_URING),
+    RIG_TEST_ON(limits_allocate_and_lock_nothing, RIG_THREADS | RIG_URING),
     RIG_TEST_ON(many_requests_call_the_system_as_often_as_one, RIG_INLINE),
-    RIG_TEST(one_transfer_for_many_pieces),
-    RIG_TEST(a_flush_reaches_the_host),
+    RIG_TEST_ON(one_transfer_for_many_pieces, RIG_INLINE | RIG_THREADS),
+    RIG_TEST_ON(a_flush_reaches_the_host, RIG_INLINE | RIG_THREADS),
 };
 
 int main(int argc, char **argv)

@@ -1032,7 +1032,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(interrupt_bits_MMIO_14_15_26_28, RIG_MMIO),
     RIG_TEST_ON(item11_event_between_acknowledgement_and_lowering_MMIO_27, RIG_MMIO),
     RIG_TEST_ON(acknowledged_before_the_line_rises_MMIO_28, RIG_MMIO),
-    RIG_TEST_ON(item11_interrupts_and_acknowledgements_MMIO_27, RIG_MMIO | RIG_THREADS),
+    RIG_TEST_ON(item11_interrupts_and_acknowledgements_MMIO_27, RIG_MMIO | RIG_THREADS | RIG_URING),
     RIG_TEST_ON(queue_reset_MMIO_23_33_34_BASIC_42_43_44, RIG_MMIO),
     RIG_TEST_ON(queue_reset_without_the_feature_MMIO_35, RIG_MMIO),
 };

@@ -47,10 +47,11 @@ TWICE = ("vhost_user.h",)
 ROOM_TESTS = ("tests/unit", "fuzz")
 
 PORTABLE = ("base", "spec", "loop", "mem", "disk", "virtqueue", "device", "blk", "mmio")
-LINUX_FILES = ("src/loop/os_epoll.c", "src/disk/host_linux.c")
+LINUX_FILES = ("src/loop/os_epoll.c", "src/disk/host_linux.c", "src/disk/uring.h",
+               "src/disk/uring_ring.c")
 LINUX_HEADERS = re.compile(
-    r"^(linux/.*|asm/.*|syscall\.h|sys/(epoll|eventfd|timerfd|signalfd|inotify|fanotify|prctl"
-    r"|sysmacros|vfs|statfs|sendfile|random|syscall|capability|personality|sysinfo|pidfd)\.h)$")
+    r"^(linux/.*|asm/.*|liburing\.h|syscall\.h|sys/(epoll|eventfd|timerfd|signalfd|inotify"
+    r"|fanotify|prctl|sysmacros|vfs|statfs|sendfile|random|syscall|capability|personality|sysinfo|pidfd)\.h)$")
 # Calls and constants that POSIX has not, whatever header they come by. A file that asks for one
 # first (#ifdef O_DIRECT) can do without it.
 LINUX_NAMES = re.compile(

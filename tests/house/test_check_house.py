@@ -67,6 +67,8 @@ CASES = [
      {"include/tenon/mem.h": see("<tenon/mmio.h>")}, ["include/tenon/mem.h:2"]),
     ("a public header that looks inside",
      {"include/tenon/mem.h": see('"base/num.h"')}, ["include/tenon/mem.h:2"]),
+    ("a ring in the portable core",
+     {"src/device/a.c": see("<liburing.h>")}, ["src/device/a.c:2"]),
     ("a public header for Linux only",
      {"include/tenon/mem.h": see("<linux/kvm.h>")}, ["include/tenon/mem.h:2"]),
     ("a public header without a room",

@@ -9,12 +9,14 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "disk/body.h"
 #include "disk/host.h"
 #include "kernel.h"
 
 enum { MIB = 1 << 20, BYTES = 4 * MIB };
 
 static char file_path[128], device_path[64];
+static enum tenon_engine engine; /* of the disks that are opened */
 
 /* A loop device over a new file; it goes away with its last user. The descriptor, or -1. */
 static int attach(uint32_t sector)
@@ -76,6 +78,7 @@ static void open_device(struct rig *rig, struct tenon_file_opts opts)
     struct tenon_disk *disk = NULL;
 
     opts.size = sizeof(opts);
+    opts.engine = engine;
     if (tenon_disk_open_file(device_path, &opts, &disk) != 0) {
         fail_msg("%s", tenon_error());
     }
@@ -141,6 +144,27 @@ static void try_device(uint32_t sector, bool direct)
     }
     rig_close(&rig);
     detach(device);
+}
+
+/* Once more over io_uring. */
+static int over_uring(void **state)
+{
+    const char *why = "";
+
+    (void)state;
+    if (tn_uring_probe(&why) == 0) {
+        engine = TENON_ENGINE_URING;
+    } else {
+        print_message("over threads again: %s\n", why);
+    }
+    return 0;
+}
+
+static int over_threads(void **state)
+{
+    (void)state;
+    engine = TENON_ENGINE_THREADS;
+    return 0;
 }
 
 static void test_sectors_of_512(void **state)
@@ -295,6 +319,13 @@ int main(void)
         cmocka_unit_test(test_sectors_of_4096),
         cmocka_unit_test(test_sectors_of_4096_direct),
         cmocka_unit_test(test_single_sectors_on_a_disk_of_4096),
+        { "over_uring: test_sectors_of_512", test_sectors_of_512, over_uring, over_threads, NULL },
+        { "over_uring: test_sectors_of_4096", test_sectors_of_4096, over_uring, over_threads,
+          NULL },
+        { "over_uring: test_single_sectors_on_a_disk_of_4096",
+          test_single_sectors_on_a_disk_of_4096, over_uring, over_threads, NULL },
+        { "over_uring: test_a_device_in_use_is_refused", test_a_device_in_use_is_refused,
+          over_uring, over_threads, NULL },
         cmocka_unit_test(test_parts_of_a_disk_of_4096),
         cmocka_unit_test(test_a_device_in_use_is_refused),
         cmocka_unit_test(test_locks),
