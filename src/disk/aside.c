@@ -7,14 +7,32 @@
 #include "base/log.h"
 #include "base/num.h"
 
+static int run(void *body, struct tenon_io *io)
+{
+    const struct tn_aside *aside = body;
+
+    return aside->ops->run(aside->body, io);
+}
+
+/* That a tail is not served is for the engine's disk to say. */
+static int info(void *body, struct tenon_disk_info *out)
+{
+    const struct tn_aside *aside = body;
+    int r = aside->ops->info(aside->body, out);
+
+    out->bytes = tn_round_down(out->bytes, 512);
+    return r;
+}
+
 int tn_aside_open(struct tn_aside *aside, const struct tn_body_ops *ops, void *body,
                   unsigned threads, const struct tn_disk_label *label)
 {
+    static const struct tn_body_ops lent = { .run = run, .info = info };
     int r;
 
-    aside->ops = *ops;
-    aside->ops.free = NULL;
-    r = tn_threads_open(&aside->ops, body, threads, label, &aside->pool);
+    aside->ops = ops;
+    aside->body = body;
+    r = tn_threads_open(&lent, aside, threads, label, &aside->pool);
     if (r == 0) {
         aside->io_bytes = tn_round_up(tn_disk_io_bytes(aside->pool), 16);
     }

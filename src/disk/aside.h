@@ -11,9 +11,10 @@
 #include "disk/body.h"
 
 struct tn_aside {
-    struct tn_body_ops ops; /* the body's, except that it stays the engine's to free */
-    struct tenon_disk *pool;
-    size_t io_bytes; /* a multiple of 16 */
+    const struct tn_body_ops *ops; /* the body stays the engine's to free */
+    void *body;
+    struct tenon_disk *pool; /* over the aside itself, which passes on to the body */
+    size_t io_bytes;         /* a multiple of 16 */
 };
 
 int tn_aside_open(struct tn_aside *aside, const struct tn_body_ops *ops, void *body,

@@ -62,10 +62,8 @@ struct tn_body_ops {
     enum tn_next (*next)(void *body, const struct tenon_io *io, struct tn_step *step, int result);
 };
 
-/*
- * What a disk is called in logs and in tenon_disk_engine. `name` is copied, the others live for
- * ever.
- */
+/* What a disk is called in logs and in tenon_disk_engine. `engine` lives for ever, the rest is
+ * copied. */
 struct tn_disk_label {
     const char *name;
     const char *engine;
@@ -84,9 +82,12 @@ int tn_inline_open(const struct tn_body_ops *ops, void *body, const struct tn_di
                    struct tenon_disk **out);
 int tn_threads_open(const struct tn_body_ops *ops, void *body, unsigned threads,
                     const struct tn_disk_label *label, struct tenon_disk **out);
-/* The body has `begin` and `next`, for calls on `fd`. `threads`: for what blocks all the same. */
+/*
+ * The body has `begin` and `next`, for calls on `fd`. `threads`: for what blocks all the same.
+ * `or_threads`: also for everything, in a channel that gets no ring.
+ */
 int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned threads,
-                  const struct tn_disk_label *label, struct tenon_disk **out);
+                  bool or_threads, const struct tn_disk_label *label, struct tenon_disk **out);
 /* Whether there is io_uring here; a negative errno, and the reason, when not. */
 int tn_uring_probe(const char **why);
 

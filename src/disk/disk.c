@@ -30,7 +30,7 @@ struct tenon_disk {
     atomic_bool read_only;
     atomic_bool tail_said; /* that the end of the disk is not served was logged */
     const char *engine, *why;
-    char name[];
+    char name[]; /* and behind it what `why` points to */
 };
 
 /* ---- what the disk says of itself ---- */
@@ -117,8 +117,8 @@ const char *tenon_disk_engine(struct tenon_disk *disk, const char **why)
 int tn_disk_make(const struct tenon_disk_ops *ops, void *opaque, const struct tn_disk_label *label,
                  struct tenon_disk **out)
 {
-    size_t name_bytes = strlen(label->name) + 1;
-    struct tenon_disk *disk = calloc(1, sizeof(*disk) + name_bytes);
+    size_t name_bytes = strlen(label->name) + 1, why_bytes = strlen(label->why) + 1;
+    struct tenon_disk *disk = calloc(1, sizeof(*disk) + name_bytes + why_bytes);
     struct tenon_disk_info info;
     int r;
 
@@ -129,8 +129,8 @@ int tn_disk_make(const struct tenon_disk_ops *ops, void *opaque, const struct tn
     disk->ops = *ops;
     disk->opaque = opaque;
     disk->engine = label->engine;
-    disk->why = label->why;
     memcpy(disk->name, label->name, name_bytes);
+    disk->why = memcpy(disk->name + name_bytes, label->why, why_bytes);
     r = read_info(disk, &info);
     if (r != 0) {
         free(disk);

@@ -5,7 +5,7 @@
  *   -> engine
  *
  * Always raw: the bytes of the file are the bytes of the disk, and nothing is guessed from them.
- * How operations run is in file_io.c and file_ranges.c.
+ * How operations run is in file_io.c and file_ranges.c, which engine suits in file_engine.c.
  */
 #include "disk/file.h"
 
@@ -202,38 +202,14 @@ static int lock_part(struct tn_file *file, const char *name)
     return 0;
 }
 
-static int start_engine(struct tn_file *file, const struct tenon_file_opts *opts, const char *name,
-                        struct tenon_disk **out)
+int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *name,
+                      struct tenon_disk **out)
 {
     static const struct tn_body_ops ops = { .run = tn_file_run,
                                             .info = info,
                                             .free = free_file,
                                             .begin = tn_file_begin,
                                             .next = tn_file_next };
-    struct tn_disk_label label = { .name = name, .engine = "threads", .why = "asked for" };
-
-    if (opts->engine == TENON_ENGINE_INLINE) {
-        label.engine = "inline";
-        return tn_inline_open(&ops, file, &label, out);
-    }
-    if (opts->engine == TENON_ENGINE_URING) {
-        const char *why_not = "";
-        int r = tn_uring_probe(&why_not);
-        label.engine = "io_uring";
-        return r == 0 ? tn_uring_open(&ops, file, file->fd, opts->threads, &label, out)
-                      : tn_error(r, "%s: engine=io_uring is not possible (%s); use engine=threads",
-                                 name, why_not);
-    }
-    if (opts->engine == TENON_ENGINE_AUTO) {
-        label.why = file->block ? "operations on a block device may block the worker"
-                                : "operations on a file may block the worker";
-    }
-    return tn_threads_open(&ops, file, opts->threads, &label, out);
-}
-
-int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *name,
-                      struct tenon_disk **out)
-{
     struct tn_file *file = calloc(1, sizeof(*file));
     int r;
 
@@ -262,7 +238,7 @@ int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *na
         atomic_store(&file->cannot_unmap, !can);
     }
     if (r == 0) {
-        r = start_engine(file, opts, name, out);
+        r = tn_file_start_engine(file, &ops, opts, name, out);
     }
     if (r != 0) {
         free_file(file);

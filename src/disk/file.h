@@ -53,6 +53,11 @@ int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *na
  */
 bool tn_file_busy_wait(uint64_t *until);
 
+/* The engine that was asked for, or suits; takes `file` over on success. */
+int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
+                         const struct tenon_file_opts *opts, const char *name,
+                         struct tenon_disk **out);
+
 /* The body: all of an operation. */
 int tn_file_run(void *body, struct tenon_io *io);
 /* The same, call by call. */

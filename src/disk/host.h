@@ -42,6 +42,14 @@ int tn_host_direct_align(int fd, bool block, size_t *memory, size_t *offset);
 /* As pwritev, but the bytes are on stable storage when it returns. */
 ssize_t tn_host_pwritev_stable(int fd, const struct iovec *iov, int count, uint64_t start);
 
+/* Whether the file is in memory: no operation on it waits for a device. */
+bool tn_host_in_memory(int fd);
+/*
+ * Whether a read of the `bytes` at `start` can be asked not to wait, which is also what lets
+ * io_uring do without threads. `bytes` and `start` fit direct I/O.
+ */
+bool tn_host_can_nowait(int fd, uint64_t start, size_t bytes);
+
 /* Whether holes can be punched into this file; changes nothing. */
 bool tn_host_can_punch(int fd, uint64_t file_bytes);
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -182,6 +184,32 @@ ssize_t tn_host_pwritev_stable(int fd, const struct iovec *iov, int count, uint6
     (void)fd, (void)iov, (void)count, (void)start;
     return -ENOTSUP;
 #endif
+}
+
+/* ---- what may wait ---- */
+
+bool tn_host_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+}
+
+bool tn_host_can_nowait(int fd, uint64_t start, size_t bytes)
+{
+    bool can = false;
+#ifdef RWF_NOWAIT
+    struct iovec iov = { .iov_len = bytes };
+
+    if (posix_memalign(&iov.iov_base, tn_max_u64(bytes, 4096), bytes) == 0) {
+        can = preadv2(fd, &iov, 1, (off_t)start, RWF_NOWAIT) >= 0 || errno == EAGAIN;
+        free(iov.iov_base);
+    }
+#else
+    (void)fd, (void)start, (void)bytes;
+#endif
+    return can;
 }
 
 /* ---- holes and zeroes ---- */

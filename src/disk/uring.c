@@ -134,24 +134,20 @@ static void call_ended(struct tenon_channel *channel, struct item *item, int res
 
 /* ---- between here and the kernel ---- */
 
-/* Hands over what waits, as far as the kernel takes it. False: it is to be tried again later. */
+/* One submission of what waits. False: the kernel takes nothing now. */
 static bool push(struct tenon_channel *channel)
 {
     struct io_uring *io = &channel->ring.io;
     struct io_uring_sqe *sqe;
-    int r = 1;
 
-    while (r > 0 && (!tn_list_empty(&channel->waiting) || io_uring_sq_ready(io) != 0)) {
-        while (!tn_list_empty(&channel->waiting) && (sqe = io_uring_get_sqe(io)) != NULL) {
-            struct tn_list *link = tn_list_take_first(&channel->waiting);
-            struct item *item = TN_CONTAINER_OF(link, struct item, link);
-            tn_ring_prepare(&channel->ring, sqe, &item->call);
-            io_uring_sqe_set_data(sqe, item);
-            item->place = IN_KERNEL;
-        }
-        r = io_uring_submit_and_get_events(io);
+    while (!tn_list_empty(&channel->waiting) && (sqe = io_uring_get_sqe(io)) != NULL) {
+        struct tn_list *link = tn_list_take_first(&channel->waiting);
+        struct item *item = TN_CONTAINER_OF(link, struct item, link);
+        tn_ring_prepare(&channel->ring, sqe, &item->call);
+        io_uring_sqe_set_data(sqe, item);
+        item->place = IN_KERNEL;
     }
-    return r > 0;
+    return io_uring_submit_and_get_events(io) > 0;
 }
 
 static unsigned reap(struct tenon_channel *channel)
@@ -172,11 +168,18 @@ static unsigned reap(struct tenon_channel *channel)
     return count;
 }
 
+/* What is to be said to the kernel; without a ring there never is anything. */
+static bool has_more(const struct tenon_channel *channel)
+{
+    return !tn_list_empty(&channel->waiting) ||
+           (channel->has_ring && io_uring_sq_ready(&channel->ring.io) != 0);
+}
+
 void tn_uring_commit(struct tenon_channel *channel)
 {
     bool taken = true;
 
-    while (taken && (!tn_list_empty(&channel->waiting) || io_uring_sq_ready(&channel->ring.io))) {
+    while (taken && has_more(channel)) {
         taken = push(channel);
         reap(channel);
     }
@@ -193,6 +196,9 @@ int tn_uring_poll(struct tenon_channel *channel)
     struct io_uring *io = &channel->ring.io;
     unsigned count;
 
+    if (!channel->has_ring) {
+        return 0;
+    }
     if (io_uring_cq_ready(io) == 0) {
         io_uring_get_events(io);
     }
@@ -215,7 +221,8 @@ int tn_uring_submit(struct tenon_channel *channel, struct tenon_io *io)
     item->call = (struct tn_ring_call){ .step = &item->step };
     tn_list_init(&item->link);
     channel->accepted++;
-    r = go_on(channel, item, uring->ops->begin(uring->body, io, &item->step));
+    r = channel->has_ring ? go_on(channel, item, uring->ops->begin(uring->body, io, &item->step))
+                          : hand_over(channel, item);
     if (r != 0) {
         channel->accepted--;
     }

@@ -49,11 +49,13 @@ struct tn_uring {
     void *body;
     int fd;
     unsigned kernel_threads;
+    bool or_threads; /* a channel that gets no ring goes without */
     struct tn_aside aside;
 };
 
 struct tenon_channel {
     struct tn_uring *uring;
+    bool has_ring; /* else all operations go aside */
     struct tn_ring ring;
     struct tenon_watch *watch;
     struct tenon_timer *retry; /* the kernel had no memory for what was submitted */

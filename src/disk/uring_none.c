@@ -13,8 +13,8 @@ int tn_uring_probe(const char **why)
 }
 
 int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned threads,
-                  const struct tn_disk_label *label, struct tenon_disk **out)
+                  bool or_threads, const struct tn_disk_label *label, struct tenon_disk **out)
 {
-    (void)ops, (void)body, (void)fd, (void)threads, (void)out;
+    (void)ops, (void)body, (void)fd, (void)threads, (void)or_threads, (void)out;
     return tn_error(-ENOTSUP, "%s: this libtenon was built without liburing", label->name);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "disk/uring.h"
 #include "loop/loop.h"
 
@@ -17,7 +18,9 @@ static void free_channel(struct tenon_channel *channel)
 {
     tenon_watch_remove(channel->watch);
     tenon_timer_free(channel->retry);
-    tn_ring_close(&channel->ring);
+    if (channel->has_ring) {
+        tn_ring_close(&channel->ring);
+    }
     free(channel);
 }
 
@@ -57,10 +60,33 @@ static void on_retry(void *opaque)
     close_if_idle(opaque);
 }
 
+static int open_ring(struct tenon_channel *channel, struct tenon_worker *worker)
+{
+    bool one_thread = tn_worker_has_thread(worker) && tenon_worker_here(worker);
+    const struct tn_uring *uring = channel->uring;
+    int r = tn_ring_open(&channel->ring, uring->fd, one_thread, uring->kernel_threads);
+
+    if (r != 0 && uring->or_threads) {
+        tn_log(TENON_LOG_WARNING, "no ring of io_uring could be made (%s): threads take its place",
+               strerror(-r));
+        return 0;
+    }
+    if (r != 0) {
+        return tn_error(r, "a ring of io_uring could not be made (%s); use engine=threads",
+                        strerror(-r));
+    }
+    channel->has_ring = true;
+    r = tenon_timer_new(worker, on_retry, channel, &channel->retry);
+    if (r == 0) {
+        r = tenon_watch_add(worker, channel->ring.io.ring_fd, TENON_READABLE, on_ready, channel,
+                            &channel->watch);
+    }
+    return r;
+}
+
 static int open_channel(void *disk, struct tenon_worker *worker, struct tenon_channel **out)
 {
     struct tenon_channel *channel = calloc(1, sizeof(*channel));
-    bool one_thread = tn_worker_has_thread(worker) && tenon_worker_here(worker);
     struct tn_uring *uring = disk;
     int r;
 
@@ -70,17 +96,7 @@ static int open_channel(void *disk, struct tenon_worker *worker, struct tenon_ch
     channel->uring = uring;
     channel->aside = (struct tn_aside_channel){ .aside = &uring->aside, .worker = worker };
     tn_list_init(&channel->waiting);
-    r = tn_ring_open(&channel->ring, uring->fd, one_thread, uring->kernel_threads);
-    if (r != 0) {
-        free(channel);
-        return tn_error(r, "a ring of io_uring could not be made (%s); use engine=threads",
-                        strerror(-r));
-    }
-    r = tenon_timer_new(worker, on_retry, channel, &channel->retry);
-    if (r == 0) {
-        r = tenon_watch_add(worker, channel->ring.io.ring_fd, TENON_READABLE, on_ready, channel,
-                            &channel->watch);
-    }
+    r = open_ring(channel, worker);
     if (r != 0) {
         free_channel(channel);
         return r;
@@ -110,7 +126,7 @@ static void free_disk(void *disk)
 }
 
 int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned threads,
-                  const struct tn_disk_label *label, struct tenon_disk **out)
+                  bool or_threads, const struct tn_disk_label *label, struct tenon_disk **out)
 {
     struct tenon_disk_ops uring_ops = {
         .size = sizeof(uring_ops),
@@ -129,7 +145,7 @@ int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned th
     if (!uring) {
         return tn_error(-ENOMEM, "%s: no memory for the disk", label->name);
     }
-    *uring = (struct tn_uring){ .ops = ops, .body = body, .fd = fd };
+    *uring = (struct tn_uring){ .ops = ops, .body = body, .fd = fd, .or_threads = or_threads };
     uring->kernel_threads = threads != 0 ? threads : TN_THREADS_DEFAULT;
     r = tn_aside_open(&uring->aside, ops, body, threads, label);
     if (r == 0) {

@@ -75,6 +75,8 @@ done
 
 # ---- examples against the installed library ----
 
+private=$(sed -n 's/^Libs.private://p' "$libdir/pkgconfig/tenon.pc")
+
 for example in "$source"/examples/*.c; do
     test -e "$example" || { skip "examples" "there are none"; break; }
     name=$(basename "$example" .c)
@@ -89,7 +91,7 @@ for example in "$source"/examples/*.c; do
     $compile -o "$stage/$name" $(pkg-config --libs $package) -lpthread >"$stage/out" 2>&1
     ok "example_${name}_builds_with_the_shared_library" $?
     # shellcheck disable=SC2086
-    $compile -o "$stage/$name.static" $static -lpthread >"$stage/out" 2>&1
+    $compile -o "$stage/$name.static" $static $private >"$stage/out" 2>&1
     ok "example_${name}_builds_with_the_static_library" $?
 done
 

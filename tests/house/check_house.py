@@ -51,7 +51,8 @@ LINUX_FILES = ("src/loop/os_epoll.c", "src/disk/host_linux.c", "src/disk/uring.h
                "src/disk/uring_ring.c")
 LINUX_HEADERS = re.compile(
     r"^(linux/.*|asm/.*|liburing\.h|syscall\.h|sys/(epoll|eventfd|timerfd|signalfd|inotify"
-    r"|fanotify|prctl|sysmacros|vfs|statfs|sendfile|random|syscall|capability|personality|sysinfo|pidfd)\.h)$")
+    r"|fanotify|prctl|sysmacros|vfs|statfs|sendfile|random|syscall|capability|personality|sysinfo"
+    r"|pidfd)\.h)$")
 # Calls and constants that POSIX has not, whatever header they come by. A file that asks for one
 # first (#ifdef O_DIRECT) can do without it.
 LINUX_NAMES = re.compile(

@@ -85,7 +85,7 @@ static inline void pipe_open(struct pipe_body *body, struct rig *rig)
     need_uring();
     memset(body, 0, sizeof(*body));
     assert_int_equal(pipe2(body->fds, O_CLOEXEC), 0);
-    assert_int_equal(tn_uring_open(&pipe_ops, body, body->fds[0], 2, &pipe_label, &disk), 0);
+    assert_int_equal(tn_uring_open(&pipe_ops, body, body->fds[0], 2, false, &pipe_label, &disk), 0);
     rig_open(rig, disk);
 }
 

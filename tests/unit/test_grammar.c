@@ -63,8 +63,8 @@ static void test_file(void **state)
     assert_int_equal(info.block_bytes, 512);
     assert_false(info.read_only);
     assert_true(info.can_flush);
-    assert_string_equal(tenon_disk_engine(disk, &why), "threads");
-    assert_non_null(strstr(why, "block"));
+    assert_non_null(tenon_disk_engine(disk, &why)); /* which: test_file_engine.c */
+    assert_non_null(strstr(why, "operations"));
     tenon_disk_close(disk);
 }
 

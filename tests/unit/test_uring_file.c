@@ -3,15 +3,11 @@
  * was killed, and what is said where there is no io_uring. Skipped where there is none.
  */
 #include "disk_random.h"
+#include "no_uring.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "disk/body.h"
@@ -248,22 +244,6 @@ static void test_the_successor_of_a_killed_process(void **state)
 }
 
 /* ---- where there is no io_uring ---- */
-
-static int refuse_io_uring(int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        return -errno;
-    }
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : -errno;
-}
 
 /* In a process of its own, since a filter cannot be taken off again. 0: as it should be. */
 static int refused_with(int error, const char *path, const char *words)

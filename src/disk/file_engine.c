@@ -1,0 +1,80 @@
+/*
+ * file_engine.c: which engine runs the operations on a file: the one that was asked for, or the one
+ * that suits, found by trying what there is. Says which and why (tenon_disk_engine); that something
+ * was not to be had is part of the reason, never silent.
+ *
+ *   in memory (tmpfs, ramfs)                     inline: nothing there waits for a device
+ *   io_uring is here, and the file system can    io_uring
+ *   tell what would wait
+ *   else                                         threads
+ */
+#include "disk/file.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/num.h"
+
+enum { WHY_BYTES = 200 };
+
+/* Whether io_uring would do on this file what it is for. */
+static bool suits_uring(const struct tn_file *file, const char **why_not)
+{
+    size_t bytes = file->direct ? (size_t)file->bounce.offset_align : 512;
+
+    if (tn_uring_probe(why_not) != 0) {
+        return false;
+    }
+    if (!tn_host_can_nowait(file->fd, file->start, bytes)) {
+        *why_not = "on this file system io_uring would hand each of them to a thread, too";
+        return false;
+    }
+    return true;
+}
+
+static enum tenon_engine pick(const struct tn_file *file, const struct tenon_file_opts *opts,
+                              char why[WHY_BYTES])
+{
+    const char *why_not = "";
+
+    if (!file->block && !file->direct && opts->threads == 0 && tn_host_in_memory(file->fd)) {
+        snprintf(why, WHY_BYTES, "the file is in memory, where operations wait for no device");
+        return TENON_ENGINE_INLINE;
+    }
+    if (suits_uring(file, &why_not)) {
+        snprintf(why, WHY_BYTES, "operations on %s may block, and io_uring does not wait for them",
+                 file->block ? "a block device" : "a file");
+        return TENON_ENGINE_URING;
+    }
+    snprintf(why, WHY_BYTES, "operations on %s may block, and %s",
+             file->block ? "a block device" : "a file", why_not);
+    return TENON_ENGINE_THREADS;
+}
+
+int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
+                         const struct tenon_file_opts *opts, const char *name,
+                         struct tenon_disk **out)
+{
+    char why[WHY_BYTES] = "asked for";
+    struct tn_disk_label label = { .name = name, .why = why };
+    bool any = opts->engine == TENON_ENGINE_AUTO;
+    const char *why_not = "";
+    int r;
+
+    switch (any ? pick(file, opts, why) : opts->engine) {
+    case TENON_ENGINE_INLINE:
+        label.engine = "inline";
+        return tn_inline_open(ops, file, &label, out);
+    case TENON_ENGINE_URING:
+        r = any ? 0 : tn_uring_probe(&why_not);
+        if (r != 0) {
+            return tn_error(r, "%s: engine=io_uring is not possible (%s); use engine=threads", name,
+                            why_not);
+        }
+        label.engine = "io_uring";
+        return tn_uring_open(ops, file, file->fd, opts->threads, any, &label, out);
+    default:
+        label.engine = "threads";
+        return tn_threads_open(ops, file, opts->threads, &label, out);
+    }
+}
