@@ -54,6 +54,12 @@ struct tn_body_ops {
     void (*free)(void *body);
 
     /*
+     * The operation at once, if it needs no waiting: its result, or -EAGAIN, and then nothing was
+     * done but maybe a part of a read. NULL: never. Any thread.
+     */
+    int (*at_once)(void *body, const struct tenon_io *io);
+
+    /*
      * The operation call by call; NULL where there is `run` alone. `next` hears what came of each
      * call: 0 when all of it was done, or a negative errno; -ECANCELED also when it is not made any
      * more: the operation is over then. Never blocks; any thread.

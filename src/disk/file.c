@@ -208,6 +208,7 @@ int tn_file_open_over(int fd, const struct tenon_file_opts *opts, const char *na
     static const struct tn_body_ops ops = { .run = tn_file_run,
                                             .info = info,
                                             .free = free_file,
+                                            .at_once = tn_file_at_once,
                                             .begin = tn_file_begin,
                                             .next = tn_file_next };
     struct tn_file *file = calloc(1, sizeof(*file));

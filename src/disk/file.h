@@ -32,7 +32,7 @@ struct tn_file {
     struct tn_host_limits limits;
 
     /* What turned out to be impossible here is not tried again. */
-    atomic_bool cannot_discard, cannot_unmap, cannot_zero, cannot_stable;
+    atomic_bool cannot_discard, cannot_unmap, cannot_zero, cannot_stable, cannot_nowait;
     atomic_int flush_failed; /* buffered: the errno of the first flush that failed */
 
     struct tn_bounce bounce;       /* direct only */
@@ -60,6 +60,8 @@ int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
 
 /* The body: all of an operation. */
 int tn_file_run(void *body, struct tenon_io *io);
+/* The same, if it needs no waiting: a read from the page cache. */
+int tn_file_at_once(void *body, const struct tenon_io *io);
 /* The same, call by call. */
 enum tn_next tn_file_begin(void *body, const struct tenon_io *io, struct tn_step *step);
 enum tn_next tn_file_next(void *body, const struct tenon_io *io, struct tn_step *step, int result);

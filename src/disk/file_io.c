@@ -171,6 +171,23 @@ static int run(struct tn_file *file, struct tenon_io *io)
     return r == 0 && stable ? tn_file_flush(file) : r;
 }
 
+/* A part that was read is read again by whoever waits for the rest. */
+int tn_file_at_once(void *body, const struct tenon_io *io)
+{
+    struct tn_file *file = body;
+    ssize_t n;
+
+    if (io->op != TENON_IO_READ || file->direct || io->iov_count > IOV_MAX ||
+        atomic_load_explicit(&file->cannot_nowait, memory_order_relaxed)) {
+        return -EAGAIN;
+    }
+    n = tn_host_preadv_nowait(file->fd, io->iov, (int)io->iov_count, file->start + io->offset);
+    if (n == -ENOTSUP) {
+        atomic_store(&file->cannot_nowait, true);
+    }
+    return n >= 0 && (uint64_t)n == io->bytes ? 0 : -EAGAIN;
+}
+
 /*
  * Where direct I/O works in blocks of more than a sector, a change may have to read and write back
  * a block's other sectors.

@@ -50,6 +50,9 @@ bool tn_host_in_memory(int fd);
  */
 bool tn_host_can_nowait(int fd, uint64_t start, size_t bytes);
 
+/* As preadv, but only what needs no waiting: fewer bytes or -EAGAIN else. */
+ssize_t tn_host_preadv_nowait(int fd, const struct iovec *iov, int count, uint64_t start);
+
 /* Whether holes can be punched into this file; changes nothing. */
 bool tn_host_can_punch(int fd, uint64_t file_bytes);
 

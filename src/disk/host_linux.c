@@ -196,20 +196,28 @@ bool tn_host_in_memory(int fd)
            (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
 }
 
+ssize_t tn_host_preadv_nowait(int fd, const struct iovec *iov, int count, uint64_t start)
+{
+#ifdef RWF_NOWAIT
+    ssize_t n = preadv2(fd, iov, count, (off_t)start, RWF_NOWAIT);
+
+    return n >= 0 ? n : refine(errno);
+#else
+    (void)fd, (void)iov, (void)count, (void)start;
+    return -ENOTSUP;
+#endif
+}
+
 bool tn_host_can_nowait(int fd, uint64_t start, size_t bytes)
 {
-    bool can = false;
-#ifdef RWF_NOWAIT
     struct iovec iov = { .iov_len = bytes };
+    ssize_t n = -ENOMEM;
 
     if (posix_memalign(&iov.iov_base, tn_max_u64(bytes, 4096), bytes) == 0) {
-        can = preadv2(fd, &iov, 1, (off_t)start, RWF_NOWAIT) >= 0 || errno == EAGAIN;
+        n = tn_host_preadv_nowait(fd, &iov, 1, start);
         free(iov.iov_base);
     }
-#else
-    (void)fd, (void)start, (void)bytes;
-#endif
-    return can;
+    return n >= 0 || n == -EAGAIN;
 }
 
 /* ---- holes and zeroes ---- */

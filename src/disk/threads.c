@@ -1,7 +1,8 @@
 /*
  * threads.c: the engine with a small pool of threads: for bodies that block.
  *
- *   worker:  submit -> the channel's batch     commit -> the pool's queue (one lock), threads woken
+ *   worker:  submit -> at once, if that needs no waiting
+ *            submit -> the channel's batch     commit -> the pool's queue (one lock), threads woken
  *   thread:  queue -> body->run -> tenon_io_done (posts to the io's worker) -> queue ...
  *
  * The threads start with the first channel and end with the disk. They take operations in the order
@@ -180,8 +181,15 @@ static int open_channel(void *disk, struct tenon_worker *worker, struct tenon_ch
 
 static int submit(struct tenon_channel *channel, struct tenon_io *io)
 {
+    const struct pool *pool = channel->pool;
     struct item *item = tenon_io_scratch(io);
+    int r = pool->ops->at_once ? pool->ops->at_once(pool->body, io) : -EAGAIN;
 
+    tn_list_init(&item->link);
+    if (r != -EAGAIN) {
+        tenon_io_done(io, r);
+        return 0;
+    }
     item->channel = channel;
     item->committed = false;
     tn_list_append(&channel->batch, &item->link);

@@ -246,6 +246,49 @@ static void test_a_full_disk_is_an_error(void **state)
     assert_int_equal(r, -EFBIG);
 }
 
+/* ---- what needs no waiting ---- */
+
+static int at_once(struct tn_file *file, unsigned op, uint64_t at, uint64_t bytes, void *data)
+{
+    struct iovec iov = { data, bytes };
+    struct tenon_io io = {
+        .op = (uint8_t)op, .offset = at, .bytes = bytes, .iov = &iov, .iov_count = 1
+    };
+
+    return tn_file_at_once(file, &io);
+}
+
+static void test_reads_from_the_page_cache(void **state)
+{
+    static _Alignas(BLOCK) uint8_t data[4 * BLOCK];
+    struct tn_file *file = *state;
+
+    file->direct = false;
+    memset(data, 'x', sizeof(data));
+    assert_int_equal(run(file, TENON_IO_WRITE, 0, BLOCK, sizeof(data), data), 0);
+    memset(data, 0, sizeof(data));
+    assert_int_equal(at_once(file, TENON_IO_WRITE, BLOCK, BLOCK, data), -EAGAIN);
+    if (!tn_host_can_nowait(file->fd, 0, 512)) {
+        assert_int_equal(at_once(file, TENON_IO_READ, BLOCK, sizeof(data), data), -EAGAIN);
+        assert_true(atomic_load(&file->cannot_nowait));
+        print_message("skipped: this file system cannot tell what would wait\n");
+        skip();
+    }
+    assert_int_equal(at_once(file, TENON_IO_READ, BLOCK, sizeof(data), data), 0);
+    assert_int_equal(data[0], 'x');
+    assert_int_equal(data[sizeof(data) - 1], 'x');
+    /* a part of it: the rest is beyond the end */
+    assert_int_equal(at_once(file, TENON_IO_READ, BYTES - BLOCK, 2 * BLOCK, data), -EAGAIN);
+    /* out of the cache */
+    assert_int_equal(fsync(file->fd), 0);
+    assert_int_equal(posix_fadvise(file->fd, 0, BYTES, POSIX_FADV_DONTNEED), 0);
+    assert_int_equal(at_once(file, TENON_IO_READ, BLOCK, BLOCK, data), -EAGAIN);
+    assert_false(atomic_load(&file->cannot_nowait));
+    file->direct = true;
+    assert_int_equal(run(file, TENON_IO_READ, 0, BLOCK, BLOCK, data), 0);
+    assert_int_equal(at_once(file, TENON_IO_READ, BLOCK, BLOCK, data), -EAGAIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_failed_flush_is_not_forgotten, open_body,
                                         close_body),
         cmocka_unit_test_setup_teardown(test_a_full_disk_is_an_error, open_body, close_body),
+        cmocka_unit_test_setup_teardown(test_reads_from_the_page_cache, open_body, close_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,13 @@ static int run(void *body, struct tenon_io *io)
     return io->offset == 512 ? -EIO : 0;
 }
 
+/* What begins at a multiple of 4096 needs no waiting; 1024 is the wrong place. */
+static int at_once(void *body, const struct tenon_io *io)
+{
+    (void)body;
+    return io->offset == 1024 ? -ENXIO : io->offset % 4096 == 0 ? 0 : -EAGAIN;
+}
+
 static int info(void *body, struct tenon_disk_info *out)
 {
     (void)body;
@@ -135,6 +142,41 @@ static void test_the_pool_is_as_wide_as_asked(void **state)
     for (unsigned i = 0; i < 8; i++) {
         free(jobs[i]);
     }
+    rig_close(&rig);
+}
+
+/* What needs no waiting is answered on the worker; no thread hears of it. */
+static void test_at_once(void **state)
+{
+    static const struct tn_body_ops ops = { .run = run, .info = info, .at_once = at_once };
+    struct tenon_disk *disk = NULL;
+    struct job *hit, *miss;
+    struct gate gate;
+    struct rig rig;
+    uint8_t data[512];
+
+    (void)state;
+    memset(&gate, 0, sizeof(gate));
+    gate.barred = true;
+    assert_int_equal(sem_init(&gate.open, 0, 0), 0);
+    assert_int_equal(tn_threads_open(&ops, &gate, 1, &label, &disk), 0);
+    rig_open(&rig, disk);
+    miss = rig_job(&rig, TENON_IO_READ, 0, 2048, 512, data);
+    hit = rig_job(&rig, TENON_IO_READ, 0, 8192, 512, data);
+    assert_int_equal(rig_submit(&rig, miss), 0);
+    assert_int_equal(rig_submit(&rig, hit), 0);
+    assert_int_equal(tn_channel_cancel(rig.disk, rig.channel, hit->io), -EBUSY);
+    tn_channel_commit(rig.disk, rig.channel);
+    rig_wait(&rig, 1);
+    assert_true(hit->over);
+    assert_int_equal(hit->result, 0);
+    assert_int_equal(rig_read(&rig, 1024, 512, data), -ENXIO);
+    assert_int_equal(atomic_load(&gate.runs), 0);
+    sem_post(&gate.open);
+    rig_wait(&rig, 3);
+    assert_int_equal(atomic_load(&gate.runs), 1);
+    free(hit);
+    free(miss);
     rig_close(&rig);
 }
 
@@ -306,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_are_answered_once),
         cmocka_unit_test(test_the_pool_is_as_wide_as_asked),
+        cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_nothing_runs_before_commit),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_many_workers),

@@ -80,6 +80,51 @@ static void test_what_needs_no_call_ends_at_once(void **state)
     pipe_close(&body, &rig);
 }
 
+/* A few reads are tried without the ring, once each; many are not. */
+static void test_at_once(void **state)
+{
+    enum { MANY = 20 };
+    struct job *jobs[MANY], *miss;
+    struct pipe_body body;
+    struct rig rig;
+    uint8_t data[512] = { 0 };
+
+    (void)state;
+    pipe_open(&body, &rig);
+    body.cached = 512;
+    body.answer = -EXDEV;
+    miss = rig_job(&rig, TENON_IO_READ, 0, 512, 512, data);
+    jobs[0] = start_read(&rig, 512, data);
+    assert_int_equal(rig_submit(&rig, miss), 0);
+    assert_int_equal(body.tried, 0);
+    tn_channel_commit(rig.disk, rig.channel);
+    assert_int_equal(body.tried, 2);
+    assert_int_equal(tn_channel_cancel(rig.disk, rig.channel, jobs[0]->io), -EBUSY);
+    rig_wait(&rig, 1);
+    assert_int_equal(jobs[0]->result, -EXDEV);
+    free(jobs[0]);
+    feed(&body, data, 100); /* its rest is not tried again */
+    turns(&rig, 3);
+    feed(&body, data, 412);
+    rig_wait(&rig, 2);
+    assert_int_equal(miss->result, 0);
+    assert_int_equal(body.tried, 2);
+    free(miss);
+    for (unsigned i = 0; i < MANY; i++) {
+        jobs[i] = start_read(&rig, 512, data);
+    }
+    tn_channel_commit(rig.disk, rig.channel);
+    assert_int_equal(body.tried, 2);
+    for (unsigned i = 0; i < MANY; i++) {
+        feed(&body, data, 512);
+    }
+    rig_wait(&rig, 2 + MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        free(jobs[i]);
+    }
+    pipe_close(&body, &rig);
+}
+
 /* ---- room ---- */
 
 static void test_a_full_ring_takes_nothing(void **state)
@@ -243,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_short_transfers_are_continued),
         cmocka_unit_test(test_the_end_inside_a_transfer_is_an_error),
         cmocka_unit_test(test_what_needs_no_call_ends_at_once),
+        cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_a_full_ring_takes_nothing),
         cmocka_unit_test(test_nothing_is_called_before_commit),
         cmocka_unit_test(test_what_may_block_goes_to_a_thread),
