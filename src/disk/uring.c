@@ -176,8 +176,8 @@ static unsigned reap(struct tenon_channel *channel)
 }
 
 /*
- * A few reads are had faster without the ring, if they need no waiting; for many the ring costs less
- * (measured: from four on).
+ * A few reads are had faster without the ring, if they need no waiting; for many the ring costs
+ * less (measured: from four on).
  */
 static void try_at_once(struct tenon_channel *channel)
 {

@@ -63,7 +63,7 @@ LINUX_NAMES = re.compile(
     r"|STATX_\w+|AT_EMPTY_PATH|MAP_(?:NORESERVE|POPULATE|HUGETLB|SYNC|FIXED_NOREPLACE)|MADV_\w+"
     r"|SOCK_(?:CLOEXEC|NONBLOCK)|MSG_CMSG_CLOEXEC|POLLRDHUP|BUS_MCEERR_\w+|CPU_SET\w*|__NR_\w+"
     r"|SYS_\w+|BLK[A-Z]+(?:GET|64|DISCARD|OUT)|__GLIBC__|TEMP_FAILURE_RETRY)\b|\"/(?:proc|sys)/")
-LINUX_NAMED = LINUX_FILES + ("src/loop/place.c",)
+LINUX_NAMED = LINUX_FILES + ("src/loop/place.c", "src/disk/uring_probe.c")
 ASKS_FOR = re.compile(r"^\s*#\s*if(?:n?def)?\b.*?(\w+)\)?$")
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 
