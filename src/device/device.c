@@ -17,10 +17,14 @@
 enum { NAME_MAX_BYTES = 64, FREE_POLL_MS = 1000 };
 
 static const char *const common_counters[TN_COUNT_COMMON] = {
-    [TN_COUNT_KICKS] = "kicks",         [TN_COUNT_INTERRUPTS] = "interrupts",
-    [TN_COUNT_TURNS] = "turns",         [TN_COUNT_REQUESTS] = "requests",
-    [TN_COUNT_STARVED] = "starved",     [TN_COUNT_BROKEN] = "broken",
-    [TN_COUNT_THROTTLED] = "throttled", [TN_COUNT_THROTTLED_NOW] = "throttled_now",
+    [TN_COUNT_KICKS] = "kicks",
+    [TN_COUNT_INTERRUPTS] = "interrupts",
+    [TN_COUNT_TURNS] = "turns",
+    [TN_COUNT_REQUESTS] = "requests",
+    [TN_COUNT_STARVED] = "starved",
+    [TN_COUNT_BROKEN] = "broken",
+    [TN_COUNT_THROTTLED] = "throttled",
+    [TN_COUNT_THROTTLED_NOW] = "throttled_now",
     [TN_COUNT_IN_FLIGHT] = "in_flight_now",
 };
 
