@@ -233,9 +233,10 @@ static const struct command {
     const char *name;
     void (*run)(struct control *control, struct asker *asker, struct json_object *question);
 } commands[] = {
-    { "version", do_version },  { "status", do_status },      { "stats", do_stats },
-    { "pause", control_pause }, { "resume", control_resume }, { "resize", do_resize },
-    { "quit", do_quit },
+    { "version", do_version },  { "status", do_status },
+    { "stats", do_stats },      { "set-limits", control_set_limits },
+    { "pause", control_pause }, { "resume", control_resume },
+    { "resize", do_resize },    { "quit", do_quit },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -248,7 +249,7 @@ static void refuse_command(struct asker *asker, const char *name)
     }
     const char *nearest = tenon_nearest(name, names);
     control_error(asker,
-                  "there is no command '%s'; %s%s%sthere are version, status, stats, "
+                  "there is no command '%s'; %s%s%sthere are version, status, stats, set-limits, "
                   "pause, resume, resize and quit",
                   name, nearest ? "did you mean '" : "", nearest ? nearest : "",
                   nearest ? "'? " : "");

@@ -38,6 +38,9 @@ void control_ok(struct asker *asker, struct json_object *answer);
 void control_error(struct asker *asker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* control_limits.c */
+void control_set_limits(struct control *control, struct asker *asker, struct json_object *question);
+
 /* control_pause.c */
 void control_pause(struct control *control, struct asker *asker, struct json_object *question);
 void control_resume(struct control *control, struct asker *asker, struct json_object *question);

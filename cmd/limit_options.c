@@ -51,6 +51,11 @@ static uint64_t get(const struct tenon_limits *limits, int key)
     return number;
 }
 
+void limit_put(struct tenon_limits *limits, const char *name, uint64_t number)
+{
+    memcpy((char *)&limits->ops + (size_t)find(name) * sizeof(number), &number, sizeof(number));
+}
+
 /* Operations are counted in tens, bytes in units of 1024. */
 static bool parse(const char *name, const char *value, uint64_t *to)
 {
@@ -91,7 +96,7 @@ bool limit_take(struct tenon_limits *limits, const char *name, const char *value
                      name, value, (unsigned long long)TENON_LIMIT_MAX);
         return false;
     }
-    memcpy((char *)&limits->ops + (size_t)key * sizeof(number), &number, sizeof(number));
+    limit_put(limits, name, number);
     return true;
 }
 

@@ -21,6 +21,8 @@ enum { LIMIT_KEYS = 18 };
 bool limit_is_key(const char *name);
 /* Takes one key. False: it was reported. */
 bool limit_take(struct tenon_limits *limits, const char *name, const char *value);
+/* Sets one key to a number, whatever it was; the name is one. */
+void limit_put(struct tenon_limits *limits, const char *name, uint64_t number);
 /* Whether what was taken fits together. */
 bool limit_check(const struct tenon_limits *limits, const char *of);
 bool limit_any(const struct tenon_limits *limits);

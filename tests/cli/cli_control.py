@@ -179,6 +179,21 @@ def control_pauses_and_resumes():
 
 
 @case
+def control_sets_limits():
+    with daemon('--disk=file=%s,socket=s2,iops=7' % image('two.img')), Control() as control:
+        wanted = {'iops': 1000, 'iops-burst': 5, 'bps-read': '50M'}
+        assert control.ok('set-limits', disk='two', limits=wanted) == {'limits': wanted}
+        assert control.ok('set-limits', limits={}) == {'limits': {}}
+        assert 'no "limits"' in control.error('set-limits', disk='two')
+        assert "did you mean 'iops'" in control.error('set-limits', limits={'iosp': 5})
+        for wrong in (0, -1, 'x', None, [], 1.5, '0'):
+            assert "'bps' is no number" in control.error('set-limits', limits={'bps': wrong}), wrong
+        assert 'burst' in control.error('set-limits', limits={'iops-burst': 5})
+        assert control.error('set-limits', limits={'iops': 1 << 60})
+        assert control.error('set-limits', disk='three', limits={})
+
+
+@case
 def control_resizes():
     with daemon(), Control() as control, FrontEnd('s') as front_end:
         front_end.features()
