@@ -26,15 +26,13 @@ static bool has_operations(struct io_uring *ring)
 static int disabled_by_sysctl(void)
 {
     FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
-    int value = -1;
+    int value = EOF;
 
     if (file) {
-        if (fscanf(file, "%d", &value) != 1) {
-            value = -1;
-        }
+        value = fgetc(file);
         fclose(file);
     }
-    return value;
+    return value >= '0' && value <= '2' ? value - '0' : -1;
 }
 
 static const char *why_not(int error)
