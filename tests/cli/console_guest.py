@@ -248,7 +248,8 @@ class Shell(Terminal):
             job = os.fork()
             if job == 0:
                 self.begin_job(line, before)
-            os.setpgid(job, job)
+            with contextlib.suppress(PermissionError):  # the job was quicker, and runs already
+                os.setpgid(job, job)
             os.write(self.told[1], struct.pack('<i', job))
             self.lead(job, self.begin)
         finally:
