@@ -378,6 +378,7 @@ int blk_service_run(const struct blk_options *options)
 {
     struct service service = { .options = options };
     daemon_raise_file_limit();
+    daemon_survive_sigbus();
     int result = run(&service);
     free_service(&service);
     return result;

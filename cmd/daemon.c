@@ -74,6 +74,19 @@ static void handle_sigbus(int number, siginfo_t *info, void *context)
     errno = error;
 }
 
+void daemon_survive_sigbus(void)
+{
+    struct sigaction bus = { .sa_sigaction = handle_sigbus, .sa_flags = SA_SIGINFO };
+    sigset_t mask;
+    sigemptyset(&bus.sa_mask);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGBUS); /* a parent may have blocked it */
+    sigprocmask(SIG_UNBLOCK, &mask, NULL);
+    if (sigaction(SIGBUS, &bus, NULL) == 0) {
+        tenon_sigbus_installed();
+    }
+}
+
 /*
  * Whoever ends a process and its group (timeout, a shell, a supervisor) sends the same signal twice
  * to us; that is not the impatience that a second signal stands for.
@@ -106,9 +119,6 @@ static void install_handlers(void)
         }
         sigaction(numbers[i], &action, NULL);
     }
-    struct sigaction bus = { .sa_sigaction = handle_sigbus, .sa_flags = SA_SIGINFO };
-    sigemptyset(&bus.sa_mask);
-    sigaction(SIGBUS, &bus, NULL);
     signal(SIGPIPE, SIG_IGN);
 
     /* A parent may have started us with some of them blocked. */
@@ -117,7 +127,6 @@ static void install_handlers(void)
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         sigaddset(&mask, numbers[i]);
     }
-    sigaddset(&mask, SIGBUS);
     sigprocmask(SIG_UNBLOCK, &mask, NULL);
 }
 

@@ -21,10 +21,13 @@ void daemon_fill_standard_fds(void);
 /* As many descriptors as we are allowed: each queue of each disk takes some. */
 void daemon_raise_file_limit(void);
 
+/* SIGBUS goes to tenon_sigbus. Before disks are opened, which may want to be mapped. */
+void daemon_survive_sigbus(void);
+
 /*
  * SIGTERM, SIGINT and SIGHUP (unless it is ignored, as nohup does) call stop(opaque) on the worker,
- * each time, but those that come within half a second count as one; SIGPIPE is ignored; SIGBUS goes
- * to tenon_sigbus. Once in a process. False: reported.
+ * each time, but those that come within half a second count as one; SIGPIPE is ignored. Once in a
+ * process. False: reported.
  */
 typedef void daemon_stop_fn(void *opaque);
 bool daemon_catch_signals(struct tenon_worker *worker, daemon_stop_fn *stop, void *opaque);

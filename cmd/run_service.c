@@ -383,6 +383,7 @@ int run_service_run(const struct run_options *options)
     struct service service = { .options = options, .kvm_fd = -1 };
 
     daemon_raise_file_limit();
+    daemon_survive_sigbus();
     int result = start(&service);
     if (result == EXIT_OK) {
         result = run(&service);

@@ -159,7 +159,8 @@ enum tenon_engine {
     TENON_ENGINE_AUTO = 0,    /* what suits the file best; tenon_disk_engine says what it became */
     TENON_ENGINE_INLINE = 1,  /* on the queue's worker, one after another */
     TENON_ENGINE_THREADS = 2, /* a small bounded pool per disk */
-    TENON_ENGINE_URING = 3    /* io_uring: a ring for each worker, where the system has it */
+    TENON_ENGINE_URING = 3,   /* io_uring: a ring for each worker, where the system has it */
+    TENON_ENGINE_MAPPED = 4   /* copies from and to a mapping; needs tenon_sigbus_installed */
 };
 
 struct tenon_file_opts {
@@ -200,8 +201,8 @@ TENON_API int tenon_disk_open_simple(const struct tenon_disk_simple_ops *ops, vo
  * Opens by the grammar of --disk: "key=value,key=value"; a comma in a value is written twice.
  *
  *   file=PATH   memory=SIZE   fd=N      exactly one of these
- *   read-only=on|off  direct=on|off  engine=auto|inline|threads|io_uring  threads=N
- *   offset=SIZE  size=SIZE  block-size=N  discard=on|off  lock=on|off
+ *   read-only=on|off  direct=on|off  engine=auto|inline|threads|io_uring|mapped
+ *   threads=N  offset=SIZE  size=SIZE  block-size=N  discard=on|off  lock=on|off
  *
  * SIZE is a number with an optional K, M, G, T (1024 to the power). -EINVAL names the wrong key and
  * the nearest valid one.
@@ -225,8 +226,8 @@ TENON_API int tenon_disk_flush(struct tenon_disk *disk, unsigned timeout_ms);
 /* What the disk is and can do now. Any thread. */
 TENON_API int tenon_disk_info(struct tenon_disk *disk, struct tenon_disk_info *info);
 /*
- * The engine in use ("inline", "threads", "io_uring", "memory", "custom"), and why it was picked:
- * one sentence. Any thread.
+ * The engine in use ("inline", "threads", "io_uring", "mapped", "memory", "custom"), and why it was
+ * picked: one sentence. Any thread.
  */
 TENON_API const char *tenon_disk_engine(struct tenon_disk *disk, const char **why);
 

@@ -81,6 +81,12 @@ TENON_API void tenon_mem_free(struct tenon_mem *mem);
 TENON_API bool tenon_sigbus(const siginfo_t *info);
 #endif
 
+/*
+ * Says that such a handler is installed, for good: from now on disk images may be mapped
+ * (engine=mapped), since one that is truncated costs a request and not the process. Any thread.
+ */
+TENON_API void tenon_sigbus_installed(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -104,4 +104,10 @@ void tn_shared_copy_to(void *to, const void *from, size_t bytes);
 
 void tn_shared_zero(void *to, size_t bytes);
 
+/*
+ * Copies data that nobody here looks at, between two places that may both be written meanwhile:
+ * each byte is an old or a new one. Not recorded as read.
+ */
+void tn_shared_move(void *to, const void *from, size_t bytes);
+
 #endif

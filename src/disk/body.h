@@ -2,7 +2,7 @@
  * body.h: between the files of disk/: what a disk is made of.
  *
  *   tenon_disk     disk.c
- *     -> engine    inline.c threads.c uring.c       its tenon_disk_ops
+ *     -> engine    inline.c threads.c uring.c mapped.c    its tenon_disk_ops
  *       -> body    file.c memory_disk.c custom.c
  *
  * A body runs one operation from beginning to end and may block; an engine decides on which thread.
@@ -94,6 +94,19 @@ int tn_threads_open(const struct tn_body_ops *ops, void *body, unsigned threads,
  */
 int tn_uring_open(const struct tn_body_ops *ops, void *body, int fd, unsigned threads,
                   bool or_threads, const struct tn_disk_label *label, struct tenon_disk **out);
+/* What is mapped of a file, or of a block device. */
+struct tn_mapped_file {
+    int fd;
+    bool read_only, in_memory;
+    uint64_t start; /* where the disk begins in it */
+    size_t granule; /* mappings are multiples of it */
+};
+
+int tn_mapped_open(const struct tn_body_ops *ops, void *body, const struct tn_mapped_file *file,
+                   const struct tn_disk_label *label, struct tenon_disk **out);
+/* Whether a truncated image would be survived; the reason when not. */
+bool tn_mapped_possible(const char **why);
+
 /* Whether there is io_uring here; a negative errno, and the reason, when not. */
 int tn_uring_probe(const char **why);
 

@@ -2,7 +2,7 @@
  * disk.h: the door of disk/: the library's view of a disk.
  *
  *   file.c memory_disk.c custom.c     what a disk is (its body)
- *   inline.c threads.c uring.c        how its operations run (its engine): a channel over a body
+ *   inline.c threads.c uring.c mapped.c how its operations run (its engine): a channel over a body
  *
  * Knows no virtio. A device calls the functions below; each is a thin step to the disk's ops.
  */

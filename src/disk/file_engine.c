@@ -3,19 +3,27 @@
  * that suits, found by trying what there is. Says which and why (tenon_disk_engine); that something
  * was not to be had is part of the reason, never silent.
  *
- *   in memory (tmpfs, ramfs)                     inline: nothing there waits for a device
+ *   in memory (tmpfs, hugetlbfs, memfd)          mapped, where SIGBUS is handled, else inline:
+ *                                                nothing there waits for a device
  *   io_uring is here, and the file system can    io_uring
  *   tell what would wait
  *   else                                         threads
  */
 #include "disk/file.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/num.h"
 
 enum { WHY_BYTES = 200 };
+
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
 
 /* Whether io_uring would do on this file what it is for. */
 static bool suits_uring(const struct tn_file *file, const char **why_not)
@@ -32,14 +40,22 @@ static bool suits_uring(const struct tn_file *file, const char **why_not)
     return true;
 }
 
+/* 0: it is not in memory. */
+static size_t granule_in_memory(const struct tn_file *file)
+{
+    return file->block ? 0 : tn_host_memory_granule(file->fd);
+}
+
 static enum tenon_engine pick(const struct tn_file *file, const struct tenon_file_opts *opts,
                               char why[WHY_BYTES])
 {
     const char *why_not = "";
 
-    if (!file->block && !file->direct && opts->threads == 0 && tn_host_in_memory(file->fd)) {
-        snprintf(why, WHY_BYTES, "the file is in memory, where operations wait for no device");
-        return TENON_ENGINE_INLINE;
+    if (!file->direct && opts->threads == 0 && granule_in_memory(file) != 0) {
+        bool maps = tn_mapped_possible(&why_not);
+        snprintf(why, WHY_BYTES, "the file is in memory, where operations wait for no device%s%s",
+                 maps ? "" : "; not mapped: ", why_not);
+        return maps ? TENON_ENGINE_MAPPED : TENON_ENGINE_INLINE;
     }
     if (suits_uring(file, &why_not)) {
         snprintf(why, WHY_BYTES, "operations on %s may block, and io_uring does not wait for them",
@@ -51,6 +67,46 @@ static enum tenon_engine pick(const struct tn_file *file, const struct tenon_fil
     return TENON_ENGINE_THREADS;
 }
 
+static int open_mapped(struct tn_file *file, const struct tn_body_ops *ops,
+                       const struct tn_disk_label *label, struct tenon_disk **out)
+{
+    size_t granule = granule_in_memory(file);
+    const struct tn_mapped_file mapped = { .fd = file->fd,
+                                           .read_only = file->read_only,
+                                           .in_memory = granule != 0,
+                                           .start = file->start,
+                                           .granule = granule != 0 ? granule : page_bytes() };
+    const char *why_not = "";
+
+    if (file->direct) {
+        return tn_error(-EINVAL, "%s: engine=mapped is the page cache; use direct=off",
+                        label->name);
+    }
+    if (!tn_mapped_possible(&why_not)) {
+        return tn_error(-ENOTSUP,
+                        "%s: engine=mapped is not possible (%s); install a handler and call "
+                        "tenon_sigbus_installed, or use engine=inline",
+                        label->name, why_not);
+    }
+    return tn_mapped_open(ops, file, &mapped, label, out);
+}
+
+/* What write(2) cannot write, only a mapping can. */
+static int check_writable(const struct tn_file *file, enum tenon_engine engine, const char *name)
+{
+    const char *why_not = "";
+
+    if (engine == TENON_ENGINE_MAPPED || file->read_only ||
+        granule_in_memory(file) <= page_bytes()) {
+        return 0;
+    }
+    return tn_error(-EINVAL,
+                    "%s: on hugetlbfs only engine=mapped can write%s%s%s; use it, or "
+                    "read-only=on",
+                    name, tn_mapped_possible(&why_not) ? "" : " (not possible: ", why_not,
+                    *why_not ? ")" : "");
+}
+
 int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
                          const struct tenon_file_opts *opts, const char *name,
                          struct tenon_disk **out)
@@ -59,9 +115,16 @@ int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
     struct tn_disk_label label = { .name = name, .why = why };
     bool any = opts->engine == TENON_ENGINE_AUTO;
     const char *why_not = "";
-    int r;
+    enum tenon_engine engine = any ? pick(file, opts, why) : opts->engine;
+    int r = check_writable(file, engine, name);
 
-    switch (any ? pick(file, opts, why) : opts->engine) {
+    if (r != 0) {
+        return r;
+    }
+    switch (engine) {
+    case TENON_ENGINE_MAPPED:
+        label.engine = "mapped";
+        return open_mapped(file, ops, &label, out);
     case TENON_ENGINE_INLINE:
         label.engine = "inline";
         return tn_inline_open(ops, file, &label, out);

@@ -27,10 +27,10 @@ enum { SECTOR = 512, BLOCK_MAX = 65536, BUSY_NS = 500000000, BUSY_STEP_NS = 5000
 
 static int check_opts(const struct tenon_file_opts *opts, const char *name)
 {
-    if (opts->engine > TENON_ENGINE_URING) {
-        return tn_error(-EINVAL,
-                        "%s: engine %d does not exist; take auto, inline, threads or io_uring",
-                        name, (int)opts->engine);
+    if (opts->engine > TENON_ENGINE_MAPPED) {
+        return tn_error(
+            -EINVAL, "%s: engine %d does not exist; take auto, inline, threads, io_uring or mapped",
+            name, (int)opts->engine);
     }
     if (opts->threads > TN_THREADS_MAX) {
         return tn_error(-EINVAL, "%s: %u threads are too many; the pool has 1 to %d", name,

@@ -92,7 +92,7 @@ static int take_switch(const char *value, enum key key, bool *out)
 
 static int take_engine(const char *value, enum tenon_engine *out)
 {
-    static const char *const names[] = { "auto", "inline", "threads", "io_uring", NULL };
+    static const char *const names[] = { "auto", "inline", "threads", "io_uring", "mapped", NULL };
     const char *near;
 
     for (unsigned i = 0; names[i]; i++) {
@@ -103,7 +103,7 @@ static int take_engine(const char *value, enum tenon_engine *out)
     }
     near = tenon_nearest(value, names);
     return tn_error(-EINVAL, "there is no engine \"%s\"; %s%s%s", value,
-                    near ? "did you mean \"" : "take auto, inline, threads or io_uring",
+                    near ? "did you mean \"" : "take auto, inline, threads, io_uring or mapped",
                     near ? near : "", near ? "\"?" : "");
 }
 
@@ -228,8 +228,10 @@ static int check_wish(const struct wish *wish)
     if (given(wish, KEY_THREADS) && wish->opts.threads == 0) {
         return tn_error(-EINVAL, "threads=0 is not possible; take 1 to 64, or engine=inline");
     }
-    if (given(wish, KEY_THREADS) && wish->opts.engine == TENON_ENGINE_INLINE) {
-        return tn_error(-EINVAL, "threads= means nothing with engine=inline; remove one of them");
+    if (given(wish, KEY_THREADS) &&
+        (wish->opts.engine == TENON_ENGINE_INLINE || wish->opts.engine == TENON_ENGINE_MAPPED)) {
+        return tn_error(-EINVAL, "threads= means nothing with engine=%s; remove one of them",
+                        wish->opts.engine == TENON_ENGINE_INLINE ? "inline" : "mapped");
     }
     if (given(wish, KEY_SIZE) && wish->opts.bytes == 0) {
         return tn_error(-EINVAL, "size=0 serves nothing; leave size out to serve all of it");

@@ -42,8 +42,12 @@ int tn_host_direct_align(int fd, bool block, size_t *memory, size_t *offset);
 /* As pwritev, but the bytes are on stable storage when it returns. */
 ssize_t tn_host_pwritev_stable(int fd, const struct iovec *iov, int count, uint64_t start);
 
-/* Whether the file is in memory: no operation on it waits for a device. */
-bool tn_host_in_memory(int fd);
+/*
+ * Of a file in memory, on which no operation waits for a device: what mappings of it are multiples
+ * of. Where that is more than a page, the file cannot be written but by mapping it. 0: it is not in
+ * memory.
+ */
+size_t tn_host_memory_granule(int fd);
 /*
  * Whether a read of the `bytes` at `start` can be asked not to wait, which is also what lets
  * io_uring do without threads. `bytes` and `start` fit direct I/O.

@@ -188,12 +188,17 @@ ssize_t tn_host_pwritev_stable(int fd, const struct iovec *iov, int count, uint6
 
 /* ---- what may wait ---- */
 
-bool tn_host_in_memory(int fd)
+size_t tn_host_memory_granule(int fd)
 {
     struct statfs fs;
 
-    return fstatfs(fd, &fs) == 0 &&
-           (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
+    if (fstatfs(fd, &fs) != 0) {
+        return 0;
+    }
+    if (fs.f_type == HUGETLBFS_MAGIC) {
+        return (size_t)fs.f_bsize;
+    }
+    return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ? (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 ssize_t tn_host_preadv_nowait(int fd, const struct iovec *iov, int count, uint64_t start)

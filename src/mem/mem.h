@@ -94,5 +94,7 @@ struct tn_guard; /* one registered mapping */
 int tn_guard_add(void *base, size_t bytes, struct tn_guard **out);
 void tn_guard_remove(struct tn_guard *guard);
 bool tn_guard_hit(const struct tn_guard *guard);
+/* Whether somebody said that faults there are handled (tenon_sigbus_installed). */
+bool tn_sigbus_is_handled(void);
 
 #endif

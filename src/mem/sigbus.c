@@ -42,6 +42,7 @@ static uint32_t guards_used; /* places from this one on were never used */
 static uint32_t guards_hint; /* where a free place is likely */
 static uint64_t hits;
 static uint64_t page_bytes; /* sysconf may not be called in a handler */
+static bool handled;        /* the process has said that its handler calls us */
 
 static bool guard_claim(struct tn_guard *guard)
 {
@@ -116,6 +117,16 @@ bool tn_guard_hit(const struct tn_guard *guard)
 uint64_t tn_guard_hits(void)
 {
     return __atomic_load_n(&hits, __ATOMIC_ACQUIRE);
+}
+
+void tenon_sigbus_installed(void)
+{
+    __atomic_store_n(&handled, true, __ATOMIC_RELAXED);
+}
+
+bool tn_sigbus_is_handled(void)
+{
+    return __atomic_load_n(&handled, __ATOMIC_RELAXED);
 }
 
 /*

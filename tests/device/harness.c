@@ -149,12 +149,16 @@ static void make_combinations(void)
     static const struct choice transports[] = { { "mmio", RIG_MMIO }, { "vhost", RIG_VHOST } };
     static const struct choice engines[] = { { "inline", RIG_INLINE },
                                              { "threads", RIG_THREADS },
-                                             { "uring", RIG_URING } };
+                                             { "uring", RIG_URING },
+                                             { "mapped", RIG_MAPPED } };
     static const struct choice loops[] = { { "epoll", RIG_EPOLL }, { "poll", RIG_POLL } };
 
     for (unsigned t = 0; t < sizeof(transports) / sizeof(transports[0]); t++) {
         for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
             for (unsigned l = 0; l < sizeof(loops) / sizeof(loops[0]); l++) {
+                if (engines[e].bit == RIG_MAPPED && loops[l].bit == RIG_POLL) {
+                    continue;
+                }
                 struct rig_combination *made = &combinations[combination_count++];
                 made->bits = transports[t].bit | engines[e].bit | loops[l].bit;
                 snprintf(made->name, sizeof(made->name), "%s-%s-%s", transports[t].name,

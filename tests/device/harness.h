@@ -1,13 +1,14 @@
 /*
  * harness.h: a device under test, the same for every way to reach it and to run it.
  *
- *   {mmio, vhost-user} x {inline, threads, uring} x {epoll, poll}
+ *   {mmio, vhost-user} x {inline, threads, uring, mapped} x {epoll, poll}
  *
  * inline:  no thread anywhere: the driver turns the crank of the device's worker; the disk works
  *          within the call
  * threads: the device's queues, the vhost-user session and the disk each have threads of their own
  * uring:   the same with the disk over io_uring, on a file of a real file system where TMPDIR is
  *          on one. Skipped where there is no io_uring
+ * mapped:  as inline, with the disk a mapping. Over epoll only: the loop makes no difference to it
  *
  * A test is written once, as `static void name(void **state)`; it makes its rig with rig_new(state,
  * options) and forgets about it: the harness takes it down, also after a failure. Runs over all
@@ -44,10 +45,11 @@ enum {
     RIG_INLINE = 4,
     RIG_THREADS = 8,
     RIG_URING = 16,
-    RIG_EPOLL = 32,
-    RIG_POLL = 64,
+    RIG_MAPPED = 32,
+    RIG_EPOLL = 64,
+    RIG_POLL = 128,
     RIG_TRANSPORTS = RIG_MMIO | RIG_VHOST,
-    RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING,
+    RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING | RIG_MAPPED,
     RIG_LOOPS = RIG_EPOLL | RIG_POLL
 };
 
@@ -109,7 +111,7 @@ struct rig_options {
 
 struct rig {
     const char *combination;
-    bool mmio, inline_, uring, poll_loop;
+    bool mmio, inline_, uring, mapped, poll_loop;
     struct tenon_driver *driver;
     struct tnd_ram *ram;
     struct tenon_device *device;

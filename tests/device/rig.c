@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -115,6 +116,24 @@ static int make_file(const struct rig *rig)
     return fd >= 0 ? fd : memfd_create("disk", MFD_CLOEXEC);
 }
 
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (!tenon_sigbus(info)) {
+        signal(number, SIG_DFL);
+    }
+}
+
+/* In each test: cmocka has handlers of its own. */
+static void survive_sigbus(void)
+{
+    struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+    sigemptyset(&action.sa_mask);
+    must(sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0, "sigaction");
+    tenon_sigbus_installed();
+}
+
 static void open_image(struct rig *rig, const struct tenon_file_opts *opts)
 {
     int result = tenon_disk_open_fd(rig->image_fd, opts, &rig->disk);
@@ -130,12 +149,16 @@ static void open_file(struct rig *rig, const struct rig_options *options)
 {
     struct tenon_file_opts opts = { .size = sizeof(opts),
                                     .read_only = options->disk_read_only,
-                                    .engine = rig->inline_ ? TENON_ENGINE_INLINE
-                                              : rig->uring ? TENON_ENGINE_URING
-                                                           : TENON_ENGINE_THREADS,
-                                    .threads = 2,
+                                    .engine = rig->mapped    ? TENON_ENGINE_MAPPED
+                                              : rig->inline_ ? TENON_ENGINE_INLINE
+                                              : rig->uring   ? TENON_ENGINE_URING
+                                                             : TENON_ENGINE_THREADS,
+                                    .threads = rig->inline_ ? 0 : 2,
                                     .no_discard = options->blk.no_discard,
                                     .block_bytes = options->blk.block_bytes };
+    if (rig->mapped) {
+        survive_sigbus();
+    }
     rig->image_fd = make_file(rig);
     must(rig->image_fd < 0 ? -errno : 0, "a file for the image");
     must(ftruncate(rig->image_fd, (off_t)rig->image_bytes) < 0 ? -errno : 0, "ftruncate");
@@ -248,7 +271,8 @@ struct rig *rig_new(void **state, const struct rig_options *options)
     combination->rig = rig;
     rig->combination = combination->name;
     rig->mmio = combination->bits & RIG_MMIO;
-    rig->inline_ = combination->bits & RIG_INLINE;
+    rig->mapped = combination->bits & RIG_MAPPED;
+    rig->inline_ = combination->bits & (RIG_INLINE | RIG_MAPPED);
     rig->uring = combination->bits & RIG_URING;
     rig->poll_loop = combination->bits & RIG_POLL;
     must(tnd_ram_new(places, sizeof(places) / sizeof(places[0]), &rig->ram), "tnd_ram_new");

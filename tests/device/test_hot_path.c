@@ -242,7 +242,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(limits_allocate_and_lock_nothing, RIG_THREADS | RIG_URING),
     RIG_TEST_ON(many_requests_call_the_system_as_often_as_one, RIG_INLINE),
     RIG_TEST_ON(one_transfer_for_many_pieces, RIG_INLINE | RIG_THREADS),
-    RIG_TEST_ON(a_flush_reaches_the_host, RIG_INLINE | RIG_THREADS),
+    RIG_TEST_ON(a_flush_reaches_the_host, RIG_INLINE | RIG_THREADS | RIG_MAPPED),
 };
 
 int main(int argc, char **argv)

@@ -150,7 +150,7 @@ static void test_mistakes(void **state)
     expect_rest_refused("read-only", "has no value");
     expect_rest_refused("file=b", "twice");
     expect_rest_refused("engine=thread", "did you mean \"threads\"?");
-    expect_rest_refused("engine=warp", "auto, inline, threads or io_uring");
+    expect_rest_refused("engine=warp", "auto, inline, threads, io_uring or mapped");
     expect_rest_refused("threads=0", "threads=0");
     expect_rest_refused("threads=65", "1 to 64");
     expect_rest_refused("threads=4,engine=inline", "means nothing");
