@@ -321,8 +321,10 @@ static void channel_replaced_closed_and_full_VU_89_91(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
     uint64_t mapped = rig->image_bytes;
-    unsigned before = count_fds();
     int ends[2], kind = 0;
+
+    rig_check_alive(rig, 0); /* now the queue has all its descriptors */
+    unsigned before = count_fds();
 
     for (kind = 0; kind < 3; kind++) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -454,6 +456,7 @@ static void remove_region_matches_without_the_offset_VU_28_29(void **state)
                                            .mmap_offset = 4096 } };
 
     assert_int_equal(tnd_vhost_add_region(d, (unsigned)r), 0);
+    rig_check_alive(rig, 0); /* now the queue has all its descriptors */
     unsigned before = count_fds();
     m.region.user += 4096;
     assert_int_equal(say(d, TN_VU_REM_MEM_REG, &m, sizeof(m), -1), -EREMOTEIO);
@@ -722,8 +725,9 @@ static void unknown_messages_VU_63_97(void **state)
                                     0xffffffff };
     struct rig *rig = rig_new(state, NULL);
     uint8_t payload[4096] = { 0 };
-    unsigned before = count_fds();
 
+    rig_check_alive(rig, 0); /* now the queue has all its descriptors */
+    unsigned before = count_fds();
     log_begin();
     for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
         int fd = eventfd(0, EFD_CLOEXEC);
