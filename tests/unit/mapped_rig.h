@@ -9,13 +9,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "tenon/mem.h"
 
 enum { PAGE = 4096, PAGES = 64, BYTES = PAGES * PAGE };
 
-static unsigned signals;
+static atomic_uint signals; /* on any thread */
 
 static inline void on_sigbus(int number, siginfo_t *info, void *context)
 {

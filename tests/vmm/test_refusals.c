@@ -7,6 +7,7 @@
  */
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
@@ -15,10 +16,10 @@
 enum { CALLS_MAX = 2000 };
 
 /* Which call fails, and with what; counted from 1, 0: none. */
-static unsigned call, failing;
-static int failing_errno;
-static bool interrupts; /* each ioctl is interrupted once, and then goes on */
-static bool interrupted;
+static atomic_uint call, failing; /* processors call, too */
+static atomic_int failing_errno;
+static atomic_bool interrupts; /* each ioctl is interrupted once, and then goes on */
+static atomic_bool interrupted;
 
 static bool fails(void)
 {
