@@ -203,7 +203,7 @@ size_t tn_host_memory_granule(int fd)
 
 ssize_t tn_host_preadv_nowait(int fd, const struct iovec *iov, int count, uint64_t start)
 {
-#ifdef RWF_NOWAIT
+#ifdef TN_HAVE_PWRITEV2 /* preadv2 came with it */
     ssize_t n = preadv2(fd, iov, count, (off_t)start, RWF_NOWAIT);
 
     return n >= 0 ? n : refine(errno);

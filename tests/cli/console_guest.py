@@ -100,10 +100,15 @@ def case(function):
     return any_case(checked)
 
 
-def sanitized():
+def built_with(*words):
+    """Whether the program has one of these in it."""
     with open(PROGRAM, 'rb') as program:
         text = program.read()
-    return b'__asan_init' in text or b'__tsan_init' in text
+    return any(word in text for word in words)
+
+
+def sanitized():
+    return built_with(b'__asan_init', b'__tsan_init')
 
 
 def is_raw(modes):

@@ -3,6 +3,7 @@
  * for: that request fails, and nothing else does.
  */
 #include "mapped_rig.h"
+#include "needs.h"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@ static void test_a_truncated_image(void **state)
     struct rig rig;
     int fd = open_memory(&rig);
 
+    need_fault_address();
     (void)state;
     memset(data, 'd', sizeof(data));
     assert_int_equal(rig_write(&rig, 0, PAGE, data[0]), 0);
@@ -64,6 +66,7 @@ static void test_truncated_within_a_page(void **state)
     struct rig rig;
     int fd = open_memory(&rig);
 
+    need_fault_address();
     (void)state;
     assert_int_equal(ftruncate(fd, 8 * PAGE + 512), 0);
     assert_int_equal(rig_read(&rig, 8 * PAGE, PAGE, data), -EIO);
@@ -89,6 +92,7 @@ static void test_cut_and_grown_within_a_batch(void **state)
     struct rig rig;
     int fd = open_memory(&rig);
 
+    need_fault_address();
     (void)state;
     memset(data, 'c', sizeof(data));
     cut = rig_job(&rig, TENON_IO_WRITE, 0, 32 * PAGE, PAGE, data);
@@ -148,6 +152,7 @@ static void test_the_body_is_asked_where_it_has_to_be(void **state)
     uint8_t data[PAGE] = { 0 };
     struct rig rig;
 
+    need_fault_address();
     (void)state;
     survive();
     assert_int_equal(ftruncate(body.fd, BYTES), 0);
@@ -175,6 +180,7 @@ static void test_a_full_file_system(void **state)
     struct rig rig;
     int fd;
 
+    need_fault_address();
     (void)state;
     temp_file(NULL, 0, dir);
     unlink(dir);
@@ -239,6 +245,7 @@ static void test_cut_under_several_workers(void **state)
     int fd = memfd_create("image", MFD_CLOEXEC);
     struct tenon_disk *disk;
 
+    need_fault_address();
     (void)state;
     assert_int_equal(ftruncate(fd, BYTES), 0);
     disk = open_fd(fd, (struct tenon_file_opts){ .bytes = BYTES });
