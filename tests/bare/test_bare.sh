@@ -265,7 +265,8 @@ hangs() { # engine word [signal]
 hangs_twice() { # seconds between text
     local before
     before=$(wc -l <"$LOG")
-    LD_PRELOAD=$GS_WORK/hang.so machine_begin "write sleep" --disk "file=$writable,name=d0,queues=2"
+    LD_PRELOAD=$GS_WORK/hang.so machine_begin "write sleep" \
+        --disk "file=$writable,name=d0,queues=2,engine=threads"
     machine_says "writing" || return 1
     kill -TERM "$pid"
     sleep "$1"
