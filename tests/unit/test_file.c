@@ -254,7 +254,7 @@ static void test_very_long_lists(void **state)
 
     (void)state;
     fill_random(&random, data, COUNT * 512);
-    rig_open(&rig, opened((struct tenon_file_opts){ 0 }));
+    rig_open(&rig, opened((struct tenon_file_opts){ .engine = TENON_ENGINE_INLINE }));
     for (unsigned i = 0; i < COUNT; i++) {
         iov[i] = (struct iovec){ data + i * 512, 512 };
     }
