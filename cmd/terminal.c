@@ -118,6 +118,7 @@ static void *output_thread(void *opaque)
     size_t count;
 
     (void)opaque;
+    pthread_setname_np(pthread_self(), "console-out");
     while ((count = next_chunk(chunk)) > 0 && !is_closing()) {
         size_t done = 0;
         while (done < count && !broken && !is_closing()) {
@@ -145,6 +146,7 @@ static void *output_thread(void *opaque)
 static void *input_thread(void *opaque)
 {
     (void)opaque;
+    pthread_setname_np(pthread_self(), "console-in");
     terminal_input_run();
     has_ended(&terminal.has_input);
     return NULL;
@@ -153,7 +155,7 @@ static void *input_thread(void *opaque)
 /* ---- both ---- */
 
 /* Signals are for the main thread. */
-static bool start(pthread_t *thread, bool *has, void *(*run)(void *), const char *name)
+static bool start(pthread_t *thread, bool *has, void *(*run)(void *))
 {
     pthread_attr_t attributes;
     sigset_t others, old;
@@ -172,8 +174,7 @@ static bool start(pthread_t *thread, bool *has, void *(*run)(void *), const char
         report_error("cannot start a thread for the console: %s", strerror(error));
         return false;
     }
-    pthread_setname_np(*thread, name);
-    return true;
+    return true; /* it may have ended already, and `thread` mean nothing any more */
 }
 
 bool terminal_open(const struct terminal_ops *ops)
@@ -189,8 +190,8 @@ bool terminal_open(const struct terminal_ops *ops)
     pthread_cond_init(&terminal.changed, &attributes);
     pthread_condattr_destroy(&attributes);
     return terminal_input_open(ops, tty_mode_raw(terminal_hungry)) &&
-           start(&terminal.output, &terminal.has_output, output_thread, "console-out") &&
-           start(&terminal.input, &terminal.has_input, input_thread, "console-in");
+           start(&terminal.output, &terminal.has_output, output_thread) &&
+           start(&terminal.input, &terminal.has_input, input_thread);
 }
 
 /* Waits for a change, until a time. False: the time has come. */
