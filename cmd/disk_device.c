@@ -33,6 +33,7 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
         .cache = options->cache,
         .no_discard = options->no_discard,
         .no_event_idx = options->no_event_idx,
+        .poll_us = options->poll_us,
         .limits = &options->limits,
     };
     struct limit_group_options *group = options->group;

@@ -176,6 +176,21 @@ static bool take_event_idx(struct reading *reading, const char *value)
     return true;
 }
 
+static bool take_poll_us(struct reading *reading, const char *value)
+{
+    uint64_t us = 0;
+    if (strcmp(value, "auto") == 0) {
+        return true;
+    }
+    if (tenon_parse_size(value, &us) != 0 || us > 1000000) {
+        report_error("poll-us=%s is neither auto nor a number of microseconds from 0 to 1000000",
+                     value);
+        return false;
+    }
+    reading->disk->poll_us = us == 0 ? TENON_POLL_OFF : (int)us;
+    return true;
+}
+
 static bool take_limit_group(struct reading *reading, const char *value)
 {
     return keep_text(&reading->disk->limit_group, value);
@@ -192,6 +207,7 @@ static const struct key keys[] = {
     { "read-only", take_read_only },
     { "discard", take_discard },
     { "event-idx", take_event_idx },
+    { "poll-us", take_poll_us },
     { "limit-group", take_limit_group },
     { "memory", NULL },
     { "fd", NULL },

@@ -31,6 +31,7 @@ struct disk_options {
     enum tenon_cache cache;
     bool no_discard;
     bool no_event_idx;
+    int poll_us;     /* as in struct tenon_blk_opts */
     bool is_operand; /* given as IMAGE */
     struct tenon_limits limits;
     char *limit_group;                 /* NULL: none */

@@ -25,6 +25,11 @@ enum tenon_cache {
     TENON_CACHE_UNSAFE = 2
 };
 
+enum {
+    TENON_POLL_AUTO = 0, /* at most 200 microseconds, which is what KVM does with idle vCPUs */
+    TENON_POLL_OFF = -1
+};
+
 struct tenon_blk_opts {
     size_t size;
     const char *name;        /* default "blk" */
@@ -50,6 +55,13 @@ struct tenon_blk_opts {
     const struct tenon_limits
         *limits; /* copied; NULL: none. tenon_device_set_limits changes them */
     struct tenon_limit_group *limit_group; /* the device keeps it alive; NULL: none */
+    /*
+     * The longest time in microseconds, up to 1000000, that a queue looks for the next request
+     * before it sleeps. How long it really looks is learned from the gaps between requests: not at
+     * all when they are longer, so an idle device costs nothing. Only on workers with a thread of
+     * their own.
+     */
+    int poll_us;
 };
 
 /*

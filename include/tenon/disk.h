@@ -116,7 +116,11 @@ struct tenon_disk_ops {
     int (*submit)(struct tenon_channel *channel, struct tenon_io *io);
     /* the end of a batch: hand it to the kernel, the socket, the cluster */
     void (*commit)(struct tenon_channel *channel);
-    /* reap without sleeping, for adaptive polling; how many were done */
+    /*
+     * Reap without sleeping, for adaptive polling: how many were done. -EAGAIN: threads are at
+     * work, and whoever looks again and again may only take the processor from them. NULL: so it
+     * always is.
+     */
     int (*poll)(struct tenon_channel *channel);
     /*
      * 0: the buffers of this operation are not touched from now on, and done() will not come. Else

@@ -159,6 +159,7 @@ void blk_ranges_next(struct blk_request *request);
 
 /* lane.c */
 int blk_lane_join(struct tn_queue *queue);
+bool blk_lane_poll(struct tn_queue *queue);
 bool blk_lane_leave(
     struct tn_queue *queue); /* false: the channel is still closing, tn_queue_closed follows */
 

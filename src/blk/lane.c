@@ -74,6 +74,11 @@ int blk_lane_join(struct tn_queue *queue)
     return 0;
 }
 
+bool blk_lane_poll(struct tn_queue *queue)
+{
+    return tn_channel_poll(blk_of(queue)->disk, blk_queue_of(queue)->lane->channel) >= 0;
+}
+
 /* The channel is closed: the queue that waited for it is the last user of anything here. */
 static void on_closed(void *opaque)
 {

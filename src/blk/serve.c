@@ -58,6 +58,7 @@ static void submit_turn(struct tn_queue *queue, struct tn_list *turn)
         tn_queue_breathe(queue);
     }
     tn_channel_commit(blk_of(queue)->disk, blk_queue_of(queue)->lane->channel);
+    tn_queue_breathe(queue); /* what the commit has ended is answered in this turn */
 }
 
 /*

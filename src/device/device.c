@@ -24,6 +24,8 @@ static const char *const common_counters[TN_COUNT_COMMON] = {
     [TN_COUNT_STARVED] = "starved",
     [TN_COUNT_BROKEN] = "broken",
     [TN_COUNT_THROTTLED] = "throttled",
+    [TN_COUNT_POLLED] = "polled",
+    [TN_COUNT_POLLED_IN_VAIN] = "polled_in_vain",
     [TN_COUNT_THROTTLED_NOW] = "throttled_now",
     [TN_COUNT_IN_FLIGHT] = "in_flight_now",
 };
@@ -40,6 +42,7 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     device->worker_count = init->worker_count;
     device->loop = init->loop;
     device->no_event_idx = init->no_event_idx;
+    device->poll_ns = init->poll_ns;
     device->event = init->event;
     device->event_opaque = init->event_opaque;
     device->name = strndup(init->name, NAME_MAX_BYTES);

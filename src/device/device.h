@@ -54,6 +54,11 @@ struct tn_device_type {
     unsigned (*serve)(struct tn_queue *queue, unsigned budget);
     /* these waited for their limits (tn_limit_slot) and go on now; NULL: it knows no limits */
     void (*release)(struct tn_queue *queue, struct tn_list *slots);
+    /*
+     * reap what has ended, without sleeping; often, while something is in flight. False: what ends
+     * next needs a processor itself, maybe this one. NULL: so it always is
+     */
+    bool (*poll)(struct tn_queue *queue);
     void (*drop)(
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
     bool (*stop)(
@@ -70,6 +75,8 @@ enum tn_queue_counter {
     TN_COUNT_REQUESTS,
     TN_COUNT_STARVED,
     TN_COUNT_BROKEN,
+    TN_COUNT_POLLED,         /* turns that came of a look instead of a kick */
+    TN_COUNT_POLLED_IN_VAIN, /* times that nothing came while it looked */
     TN_COUNT_THROTTLED,
     TN_COUNT_THROTTLED_NOW, /* goes up and down, as the next one does */
     TN_COUNT_IN_FLIGHT,
@@ -86,6 +93,9 @@ enum tn_queue_state {
     TN_QUEUE_STATES
 };
 
+/* What a queue may be looking for: the gaps are different ones. */
+enum tn_queue_poller { TN_POLL_DRIVER, TN_POLL_DISK, TN_QUEUE_POLLERS };
+
 struct tn_quiet_waiter {
     void (*done)(void *opaque);
     void *opaque;
@@ -101,6 +111,7 @@ struct tenon_device {
     bool owns_worker; /* workers[0] is our own, made with the first queue */
     enum tenon_loop loop;
     bool no_event_idx;
+    uint64_t poll_ns; /* the longest that a queue looks before it sleeps */
     tenon_event_fn *event;
     void *event_opaque;
     uint32_t generation;      /* atomic: of config space; odd while it changes */
@@ -140,6 +151,7 @@ struct tn_device_init {
     unsigned worker_count;
     enum tenon_loop loop;
     bool no_event_idx; /* EVENT_IDX is not offered */
+    uint64_t poll_ns;
     tenon_event_fn *event;
     void *event_opaque;
     const struct tenon_limits *limits; /* NULL: none */
@@ -190,6 +202,8 @@ struct tn_queue {
     struct tenon_device *device;
     unsigned index;
     enum tn_queue_state state; /* written under device->lock by the worker */
+    bool resting;              /* its last turn left the ring empty */
+    bool kicks_on;             /* it asked for them */
     bool broken, starved, dropping, irq_on_start, poll_without_kick, type_started, closing;
     struct tenon_worker *worker;
     struct tn_vq *vq;
@@ -198,9 +212,10 @@ struct tn_queue {
     struct tn_slots slots;
     uint32_t in_flight;
     uint64_t unpublished_since;
-    uint64_t log_from;          /* see fault.c: from when on its log is as empty as ever */
-    void *type_data;            /* the type's, from start to stop */
-    struct tn_task serve_task;  /* look at the ring */
+    uint64_t log_from;         /* see fault.c: from when on its log is as empty as ever */
+    void *type_data;           /* the type's, from start to stop */
+    struct tn_task serve_task; /* look at the ring */
+    struct tn_poller pollers[TN_QUEUE_POLLERS]; /* before it asks for kicks */
     struct tn_task finish_task; /* publish, interrupt, and notice that all has ended */
     struct tenon_watch *kick_watch;
     int kick_fd; /* the transport's, ours to close; -1 */
@@ -274,6 +289,12 @@ void tn_queue_set_kick(struct tn_queue *queue, int fd);
 void tn_queue_look(struct tn_queue *queue);
 void tn_queue_finish(struct tn_queue *queue);
 void tn_queue_teardown(struct tn_queue *queue);
+
+/* polling.c */
+void tn_queue_poll_init(struct tn_queue *queue);
+void tn_queue_poll_end(struct tn_queue *queue);    /* something came */
+void tn_queue_poll_cancel(struct tn_queue *queue); /* there is no ring any more */
+void tn_queue_rest(struct tn_queue *queue); /* the ring is empty: looks again, or asks for kicks */
 
 /* life.c: what happens to a queue (on its worker), and who waits for it */
 

@@ -58,6 +58,8 @@ static void serve(struct tn_task *task)
 {
     struct tn_queue *queue = of_serve_task(task);
 
+    tn_queue_poll_end(queue);
+    queue->resting = false;
     if (queue->state != TN_QUEUE_RUNNING || queue->broken) {
         return;
     }
@@ -65,6 +67,7 @@ static void serve(struct tn_task *task)
         return;
     }
     tn_vq_kicks_off(queue->vq);
+    queue->kicks_on = false;
     tn_queue_count(queue, TN_COUNT_TURNS, 1);
     queue->starved = false;
 
@@ -72,8 +75,10 @@ static void serve(struct tn_task *task)
     if (queue->broken || queue->starved || memory_is_gone(queue)) {
         return; /* broken: for good. Starved: tn_queue_return looks again */
     }
-    if (served == TN_TURN_BUDGET || queue->poll_without_kick || tn_vq_kicks_on(queue->vq)) {
+    if (served == TN_TURN_BUDGET || queue->poll_without_kick) {
         tn_task_ready(queue->worker, &queue->serve_task);
+    } else {
+        tn_queue_rest(queue);
     }
 }
 
@@ -194,6 +199,10 @@ static void finish(struct tn_task *task)
 
     if (queue->vq && !queue->broken && !memory_is_gone(queue)) {
         publish(queue);
+        if (queue->resting && queue->state == TN_QUEUE_RUNNING) {
+            tn_queue_poll_end(queue);
+            tn_queue_rest(queue);
+        }
     }
     if (queue->in_flight == 0 && !queue->closing) {
         tn_life_event(queue, TN_EVENT_DRAINED);
@@ -283,7 +292,7 @@ int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct
         .inflight_bytes = ring->inflight_bytes,
     };
 
-    queue->broken = queue->starved = queue->dropping = false;
+    queue->broken = queue->starved = queue->dropping = queue->resting = false;
     queue->irq_on_start = ring->irq_on_start;
     queue->poll_without_kick = ring->poll_without_kick;
     queue->next_avail = ring->next_avail;
@@ -322,6 +331,7 @@ void tn_queue_teardown(struct tn_queue *queue)
     tn_queue_set_kick(queue, -1);
     tenon_watch_remove(queue->notifier_watch);
     queue->notifier_watch = NULL;
+    tn_queue_poll_cancel(queue);
     tn_task_cancel(&queue->serve_task);
     tn_task_cancel(&queue->finish_task);
     if (queue->vq) {
@@ -362,6 +372,7 @@ struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index)
     tn_task_init(&queue->finish_task, finish);
     tn_list_init(&queue->stops);
     tn_limit_init(queue);
+    tn_queue_poll_init(queue);
     queue->kick_post.fn = on_kick_post;
     queue->view_post.fn = on_view_changed;
     queue->life_post.fn = on_life_post;

@@ -223,6 +223,11 @@ int tn_channel_cancel(struct tenon_disk *disk, struct tenon_channel *channel, st
     return disk->ops.cancel ? disk->ops.cancel(channel, io) : -ENOTSUP;
 }
 
+int tn_channel_poll(struct tenon_disk *disk, struct tenon_channel *channel)
+{
+    return disk->ops.poll ? disk->ops.poll(channel) : -ENOTSUP;
+}
+
 void tn_channel_close(struct tenon_disk *disk, struct tenon_channel *channel,
                       void (*done)(void *opaque), void *opaque)
 {

@@ -24,6 +24,8 @@ int tn_channel_open(struct tenon_disk *disk, struct tenon_worker *worker,
                     struct tenon_channel **out);
 int tn_channel_submit(struct tenon_disk *disk, struct tenon_channel *channel, struct tenon_io *io);
 void tn_channel_commit(struct tenon_disk *disk, struct tenon_channel *channel);
+/* Reaps without sleeping, see ops->poll. */
+int tn_channel_poll(struct tenon_disk *disk, struct tenon_channel *channel);
 /* -ENOTSUP where the disk cannot. */
 int tn_channel_cancel(struct tenon_disk *disk, struct tenon_channel *channel, struct tenon_io *io);
 void tn_channel_close(struct tenon_disk *disk, struct tenon_channel *channel,

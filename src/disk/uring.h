@@ -60,6 +60,7 @@ struct tenon_channel {
     struct tenon_watch *watch;
     struct tenon_timer *retry; /* the kernel had no memory for what was submitted */
     struct tn_list waiting;    /* struct item: the next call has not been handed over */
+    unsigned on_threads;       /* calls in the kernel that one of its threads makes */
     unsigned accepted;         /* operations that are waiting or in the kernel */
     struct tn_aside_channel aside;
     void (*closed)(void *opaque);

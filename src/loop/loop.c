@@ -1,7 +1,7 @@
 /*
  * loop.c: one turn of a worker, and what the embedder calls for it.
  *
- *   sleep -> clock -> timers -> watches -> posts -> ready tasks -> finish tasks -> (again)
+ *   poll, sleep -> clock -> timers -> watches -> posts -> ready tasks -> finish tasks -> (again)
  *
  * Each step runs what was there when it began, and what is asked for meanwhile makes the next sleep
  * a short look: so nobody who asks again and again keeps the others from their turn. An idle worker
@@ -117,7 +117,7 @@ static void run_finish(struct tenon_worker *worker)
     }
 }
 
-static bool pending(const struct tenon_worker *worker)
+bool tn_worker_pending(const struct tenon_worker *worker)
 {
     return worker->posts.first || !tn_list_empty(&worker->ready) || !tn_list_empty(&worker->finish);
 }
@@ -126,7 +126,7 @@ static uint64_t sleep_time(struct tenon_worker *worker, uint64_t limit)
 {
     uint64_t deadline = tn_timers_next(&worker->timers);
 
-    if (limit == 0 || pending(worker)) {
+    if (limit == 0 || tn_worker_pending(worker)) {
         return 0;
     }
     if (deadline != TN_FOREVER) {
@@ -136,10 +136,19 @@ static uint64_t sleep_time(struct tenon_worker *worker, uint64_t limit)
     return limit != 0 && tn_posts_may_sleep(worker) ? limit : 0;
 }
 
+/* Until there is something to do. What wait() says. */
+static int rest(struct tenon_worker *worker, uint64_t limit_ns)
+{
+    if (!tn_list_empty(&worker->pollers) && limit_ns != 0 && !tn_worker_pending(worker)) {
+        return tn_pollers_spin(worker, limit_ns);
+    }
+    return worker->ops->wait(worker->os, sleep_time(worker, limit_ns), worker->events,
+                             TN_READY_ROOM);
+}
+
 int tn_worker_turn(struct tenon_worker *worker, uint64_t limit_ns)
 {
-    uint64_t limit = sleep_time(worker, limit_ns);
-    int ready = worker->ops->wait(worker->os, limit, worker->events, TN_READY_ROOM);
+    int ready = rest(worker, limit_ns);
     int handled;
 
     worker->turn_time = tenon_now();
@@ -151,6 +160,9 @@ int tn_worker_turn(struct tenon_worker *worker, uint64_t limit_ns)
     handled = tn_timers_run(worker);
     handled += tn_watches_run(worker, ready);
     handled += tn_posts_run(worker);
+    if (!tn_list_empty(&worker->pollers)) {
+        tn_pollers_look(worker);
+    }
     handled += run_tasks(&worker->ready);
     run_finish(worker);
     if (atomic_load_explicit(&worker->waiters, memory_order_relaxed) != 0) {
@@ -222,7 +234,7 @@ void tn_worker_settle(struct tenon_worker *worker)
     if (!worker->fd_asked) {
         return;
     }
-    if (pending(worker) || !tn_posts_may_sleep(worker)) {
+    if (tn_worker_pending(worker) || !tn_posts_may_sleep(worker)) {
         tn_worker_ring_self(worker);
     } else {
         worker->ops->alarm(worker->os, tn_timers_next(&worker->timers), tenon_now());

@@ -1,8 +1,8 @@
 /*
  * loop.h: the door of loop/: what the library itself needs of a worker beyond <tenon/worker.h>.
  *
- *   one turn:   wait for events -> clock read once -> timers -> watches -> posts -> ready list
- *               -> end-of-turn list -> (again)
+ *   one turn:   poll, or wait for events -> clock read once -> timers -> watches -> posts
+ *               -> ready list -> end-of-turn list -> (again)
  *
  * Knows no virtio. os_epoll.c and os_poll.c are the only files that know what a worker sleeps in.
  */
@@ -39,6 +39,35 @@ void tn_task_init(struct tn_task *task, void (*fn)(struct tn_task *task));
 void tn_task_ready(struct tenon_worker *worker, struct tn_task *task);
 void tn_task_finish(struct tenon_worker *worker, struct tn_task *task);
 void tn_task_cancel(struct tn_task *task);
+
+/*
+ * A poller looks for work for a while instead of being told of it; part of a struct of the
+ * caller's, initialised with tn_poller_init. The while is learned from the gaps between begin and
+ * end. `look`: whether there is work, which it then asks to be run (tn_task_ready); called very
+ * often. `over`: nobody looks any more, so ask to be told.
+ *
+ *   tn_poll_begin   the work has run out. False: it does not pay now, ask to be told
+ *   tn_poll_end     there is work again, whoever found it
+ *
+ * Nobody polls on a worker without a thread of its own. On the worker.
+ */
+struct tn_poller {
+    struct tn_list link;
+    bool (*look)(struct tn_poller *poller);
+    void (*over)(struct tn_poller *poller);
+    void *opaque;        /* the caller's */
+    uint64_t longest_ns; /* the caller's: 0, never */
+    uint64_t window_ns;
+    uint64_t since;           /* when the work ran out; 0: it did not */
+    uint64_t began, round_ns; /* when it last did, and how long it takes until it does again */
+};
+
+void tn_poller_init(struct tn_poller *poller, bool (*look)(struct tn_poller *poller),
+                    void (*over)(struct tn_poller *poller), void *opaque);
+bool tn_poll_begin(struct tenon_worker *worker, struct tn_poller *poller);
+void tn_poll_end(struct tenon_worker *worker, struct tn_poller *poller);
+/* Neither does it poll nor remember anything. */
+void tn_poll_cancel(struct tn_poller *poller);
 
 /*
  * Runs, now, the posts that have come to this worker so far: completions of a disk that answers at

@@ -4,7 +4,7 @@
  *
  *   loop.c    one turn, the task lists        worker.c   the object, its thread, waiting for it
  *   watch.c   descriptors                     post.c     work from other threads
- *   timer.c   heap of timers
+ *   timer.c   heap of timers                  poll.c     looking for work instead of sleeping
  *
  * Everything but `inbox`, `waiters` and `has_thread` belongs to the thread that is inside the loop.
  */
@@ -67,6 +67,8 @@ struct tenon_worker {
 
     uint64_t turn_time;
     struct tn_list ready, finish;
+    struct tn_list pollers;
+    uint64_t polls_from;   /* nobody polls before this time; see poll.c */
     struct tn_posts posts; /* in order, to be run */
     struct tn_timers timers;
     struct tn_list watches, removed;
@@ -77,6 +79,7 @@ struct tenon_worker {
     bool fd_asked;  /* the embedder sleeps on our descriptor */
     bool rung_self; /* and it is readable already */
     bool stopping;
+    bool may_poll; /* it has a thread of its own, and there is another CPU for those who ask */
     uint64_t rings_owed; /* rings that were or will be made; see post.c */
 
     /* Other threads write here. */
@@ -106,6 +109,8 @@ int tn_worker_turn(struct tenon_worker *worker, uint64_t limit_ns);
 /* Turns until something was handled, a signal came or the time is over. The caller holds
  * run_lock. */
 int tn_worker_crank(struct tenon_worker *worker, uint64_t limit_ns);
+/* Whether something is to be done that no descriptor tells of; but for the inbox. */
+bool tn_worker_pending(const struct tenon_worker *worker);
 /* Runs what is pending, without looking at descriptors or timers. Whether there was any. */
 bool tn_worker_run_pending(struct tenon_worker *worker);
 /* Nobody is in the loop any more: sees that the embedder's descriptor tells of what is left. */
@@ -120,6 +125,12 @@ void tn_posts_collect(struct tenon_worker *worker);
 int tn_posts_run(struct tenon_worker *worker);
 bool tn_posts_may_sleep(struct tenon_worker *worker);
 void tn_worker_ring_self(struct tenon_worker *worker);
+
+/* poll.c: all pollers look once. */
+void tn_pollers_look(struct tenon_worker *worker);
+/* Looks until something is there, nobody polls any more, a timer is due, or `limit_ns` is over.
+ * What wait() says. */
+int tn_pollers_spin(struct tenon_worker *worker, uint64_t limit_ns);
 
 /* watch.c */
 int tn_watches_run(struct tenon_worker *worker, int ready);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -140,6 +141,7 @@ int tenon_worker_new(const struct tenon_worker_opts *given, struct tenon_worker 
     worker->wake.fn = wake_up;
     tn_list_init(&worker->ready);
     tn_list_init(&worker->finish);
+    tn_list_init(&worker->pollers);
     tn_list_init(&worker->watches);
     tn_list_init(&worker->removed);
     init_locks(worker);
@@ -169,6 +171,7 @@ static void *thread_main(void *arg)
     int last_error = 0;
 
     tn_place_name(worker->name);
+    worker->may_poll = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     tn_worker_enter(worker);
     while (!worker->stopping) {
         int handled = tn_worker_turn(worker, TN_FOREVER);

@@ -125,10 +125,8 @@ static bool refresh_avail(struct tn_vq *vq)
     return true;
 }
 
-/*
- * Copies an indirect table, which may cross regions. The end of the iovec scratch, where the chain
- * has not arrived yet, holds the pieces meanwhile.
- */
+/* Copies an indirect table, which may cross regions. The end of the iovec scratch, where the chain
+ * has not arrived yet, holds the pieces meanwhile. */
 static bool copy_table(struct tn_vq *vq, const struct tn_chain *chain, uint64_t gpa, uint32_t bytes)
 {
     uint32_t taken = chain->readable + chain->writable;
@@ -380,6 +378,12 @@ void tn_split_kicks_off(struct tn_vq *vq)
     }
 }
 
+/* Whether what is there is good is found out by the pop that follows. */
+bool tn_split_has_more(const struct tn_vq *vq)
+{
+    return vq->again_next != vq->again_count || tn_shared_load16(&vq->avail->idx) != vq->next_avail;
+}
+
 bool tn_split_kicks_on(struct tn_vq *vq)
 {
     if (vq->broken != NULL) {
@@ -391,6 +395,5 @@ bool tn_split_kicks_on(struct tn_vq *vq)
         tn_shared_store16(&vq->used->flags, 0);
     }
     tn_full_barrier(); /* pair D */
-    /* Whether what is there is good is found out by the pop that follows. */
-    return vq->again_next != vq->again_count || tn_shared_load16(&vq->avail->idx) != vq->next_avail;
+    return tn_split_has_more(vq);
 }

@@ -216,6 +216,11 @@ bool tn_vq_kicks_on(struct tn_vq *vq)
     return tn_split_kicks_on(vq);
 }
 
+bool tn_vq_has_more(const struct tn_vq *vq)
+{
+    return tn_split_has_more(vq);
+}
+
 uint16_t tn_vq_next_avail(const struct tn_vq *vq)
 {
     return vq->next_avail;

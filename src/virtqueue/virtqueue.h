@@ -120,6 +120,9 @@ bool tn_vq_publish(struct tn_vq *vq);
 void tn_vq_kicks_off(struct tn_vq *vq);
 bool tn_vq_kicks_on(struct tn_vq *vq);
 
+/* For who polls: whether chains seem to be available, without a barrier. The pop tells. */
+bool tn_vq_has_more(const struct tn_vq *vq);
+
 /* The position to go on from: the next chain not yet taken. */
 uint16_t tn_vq_next_avail(const struct tn_vq *vq);
 

@@ -40,7 +40,8 @@ def help_names_every_option_and_key():
                --exit-on-disconnect --ready-fd --print-capabilities file= memory= fd= socket= name=
                serial= read-only= direct= discard= lock= offset= size= block-size= queues=
                queue-size= engine= threads= cache= iops= iops-read= iops-write= bps=
-               bps-read= bps-write= -burst= -burst-once= limit-group= --limit-group"""
+               bps-read= bps-write= -burst[-once]= limit-group= --limit-group
+               event-idx= poll-us="""
     for word in words.split():
         assert word in text, word
 
@@ -112,6 +113,8 @@ def bad_values_name_what_is_valid():
         ('queues=257', 'from 1 to 256'),
         ('queues=many', 'from 1 to 256'),
         ('queue-size=100', 'power of 2'),
+        ('poll-us=never', 'neither auto nor a number of microseconds from 0 to 1000000'),
+        ('poll-us=1000001', 'neither auto nor a number of microseconds from 0 to 1000000'),
         ('queue-size=65536', 'from 1 to 32768'),
         ('cache=writeback2', 'did you mean writeback'),
         ('discard=maybe', 'neither on nor off'),

@@ -1,0 +1,212 @@
+/*
+ * test_poll.c: pollers: who may, how long, what is learned from the gaps, and that nobody goes on
+ * looking for ever; over both bodies of the loop.
+ */
+#include "loops.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/list.h"
+
+enum { WAIT_MS = 60000, LONGEST_NS = 500 * 1000 * 1000 };
+
+struct rig {
+    struct tenon_worker *worker;
+    struct tn_poller poller;
+    struct tenon_post post;
+    void (*ask)(struct rig *rig);
+    bool said; /* what tn_poll_begin said */
+    atomic_bool there, found, over, done;
+    struct tn_task task;
+};
+
+static bool look(struct tn_poller *poller)
+{
+    struct rig *rig = poller->opaque;
+
+    if (!atomic_load(&rig->there)) {
+        return false;
+    }
+    tn_task_ready(rig->worker, &rig->task);
+    return true;
+}
+
+static void work(struct tn_task *task)
+{
+    struct rig *rig = TN_CONTAINER_OF(task, struct rig, task);
+
+    tn_poll_end(rig->worker, &rig->poller);
+    atomic_store(&rig->there, false);
+    atomic_store(&rig->found, true);
+}
+
+static void over(struct tn_poller *poller)
+{
+    struct rig *rig = poller->opaque;
+
+    atomic_store(&rig->over, true);
+}
+
+static void begin(struct rig *rig)
+{
+    rig->said = tn_poll_begin(rig->worker, &rig->poller);
+}
+
+static void end(struct rig *rig)
+{
+    tn_poll_end(rig->worker, &rig->poller);
+}
+
+static void cancel(struct rig *rig)
+{
+    tn_poll_cancel(&rig->poller);
+}
+
+static void run_asked(struct tenon_post *post)
+{
+    struct rig *rig = TN_CONTAINER_OF(post, struct rig, post);
+
+    rig->ask(rig);
+    atomic_store(&rig->done, true);
+}
+
+static bool is_set(void *flag)
+{
+    return atomic_load((atomic_bool *)flag);
+}
+
+/* Without a post: only looking finds out. */
+static void await(atomic_bool *flag)
+{
+    for (int ms = 0; ms < WAIT_MS && !atomic_load(flag); ms++) {
+        usleep(1000);
+    }
+    assert_true(atomic_load(flag));
+}
+
+/* On the worker. */
+static void ask(struct rig *rig, void (*fn)(struct rig *rig))
+{
+    rig->ask = fn;
+    atomic_store(&rig->done, false);
+    tenon_worker_post(rig->worker, &rig->post);
+    assert_true(tn_worker_wait(rig->worker, is_set, &rig->done, WAIT_MS));
+}
+
+static void set_up(struct rig *rig, void **state, bool thread, uint64_t longest)
+{
+    *rig = (struct rig){ .worker = new_worker(state), .post = { .fn = run_asked } };
+    tn_poller_init(&rig->poller, look, over, rig);
+    tn_task_init(&rig->task, work);
+    rig->poller.longest_ns = longest;
+    if (thread) {
+        assert_int_equal(tenon_worker_start(rig->worker), 0);
+    }
+}
+
+/* One gap that is short: from now on it polls. */
+static void teach(struct rig *rig)
+{
+    ask(rig, begin);
+    assert_false(rig->said);
+    ask(rig, end);
+    ask(rig, begin);
+}
+
+static void nobody_polls_without_a_thread_of_its_own(void **state)
+{
+    struct rig rig;
+
+    set_up(&rig, state, false, LONGEST_NS);
+    teach(&rig);
+    assert_false(rig.said);
+    ask(&rig, cancel);
+    tenon_worker_free(rig.worker);
+}
+
+static void nobody_polls_who_is_told_not_to(void **state)
+{
+    struct rig rig;
+
+    set_up(&rig, state, true, 0);
+    teach(&rig);
+    assert_false(rig.said);
+    ask(&rig, cancel);
+    tenon_worker_free(rig.worker);
+}
+
+static void what_comes_is_found_by_looking(void **state)
+{
+    struct rig rig;
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        skip();
+    }
+    set_up(&rig, state, true, UINT64_C(60) * 1000 * 1000 * 1000);
+    teach(&rig);
+    for (int i = 0; i < 100 && !rig.said; i++) { /* the machine may be busy: then nobody polls */
+        usleep(30000);
+        ask(&rig, end);
+        ask(&rig, begin);
+    }
+    assert_true(rig.said);
+    rig.poller.window_ns = rig.poller.longest_ns;
+    atomic_store(&rig.there, true);
+    await(&rig.found);
+    ask(&rig, cancel);
+    tenon_worker_free(rig.worker);
+}
+
+static void a_window_ends_and_a_long_gap_is_learned_from(void **state)
+{
+    struct rig rig;
+
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+        skip();
+    }
+    set_up(&rig, state, true, LONGEST_NS);
+    teach(&rig);
+    if (rig.said) {
+        await(&rig.over);
+    }
+    usleep(LONGEST_NS / 1000 + 1000);
+    ask(&rig, end);
+    ask(&rig, begin);
+    assert_false(rig.said);
+    assert_int_equal(rig.poller.window_ns, 0);
+    ask(&rig, cancel);
+    tenon_worker_free(rig.worker);
+}
+
+static void windows_follow_the_gaps(void **state)
+{
+    struct rig rig;
+    uint64_t before;
+
+    set_up(&rig, state, true, LONGEST_NS);
+    if (sysconf(_SC_NPROCESSORS_ONLN) >= 2) {
+        teach(&rig);
+        assert_in_range(rig.poller.window_ns, LONGEST_NS / 8, LONGEST_NS);
+        rig.poller.window_ns = before = LONGEST_NS;
+        ask(&rig, end);
+        assert_true(rig.poller.window_ns <= before);
+        assert_in_range(rig.poller.window_ns, LONGEST_NS / 8, LONGEST_NS);
+        ask(&rig, cancel);
+    }
+    tenon_worker_free(rig.worker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OVER_BOTH(nobody_polls_without_a_thread_of_its_own),
+        OVER_BOTH(nobody_polls_who_is_told_not_to),
+        OVER_BOTH(what_comes_is_found_by_looking),
+        OVER_BOTH(a_window_ends_and_a_long_gap_is_learned_from),
+        OVER_BOTH(windows_follow_the_gaps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
