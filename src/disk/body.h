@@ -3,6 +3,7 @@
  *
  *   tenon_disk     disk.c
  *     -> engine    inline.c threads.c uring.c mapped.c    its tenon_disk_ops
+ *                  (cached.c in front of threads.c, uring.c)
  *       -> body    file.c memory_disk.c custom.c
  *
  * A body runs one operation from beginning to end and may block; an engine decides on which thread.
@@ -104,6 +105,13 @@ struct tn_mapped_file {
 
 int tn_mapped_open(const struct tn_body_ops *ops, void *body, const struct tn_mapped_file *file,
                    const struct tn_disk_label *label, struct tenon_disk **out);
+/*
+ * In front of an engine over the same body, which it takes over on success only: reads of what is
+ * in the page cache are copies.
+ */
+int tn_cached_open(const struct tn_body_ops *ops, void *body, const struct tn_mapped_file *file,
+                   struct tenon_disk *below, const struct tn_disk_label *label,
+                   struct tenon_disk **out);
 /* Whether a truncated image would be survived; the reason when not. */
 bool tn_mapped_possible(const char **why);
 

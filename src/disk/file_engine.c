@@ -8,17 +8,23 @@
  *   io_uring is here, and the file system can    io_uring
  *   tell what would wait
  *   else                                         threads
+ *
+ * In front of the last two, for reads of what is in the page cache, stands a mapping (cached.c)
+ * where SIGBUS is handled and the system says what is cached.
  */
 #include "disk/file.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/num.h"
 
-enum { WHY_BYTES = 200 };
+enum { WHY_BYTES = 240 };
 
 static size_t page_bytes(void)
 {
@@ -67,15 +73,57 @@ static enum tenon_engine pick(const struct tn_file *file, const struct tenon_fil
     return TENON_ENGINE_THREADS;
 }
 
+static struct tn_mapped_file mapped_file(const struct tn_file *file)
+{
+    size_t granule = granule_in_memory(file);
+
+    return (struct tn_mapped_file){ .fd = file->fd,
+                                    .read_only = file->read_only,
+                                    .in_memory = granule != 0,
+                                    .start = file->start,
+                                    .granule = granule != 0 ? granule : page_bytes() };
+}
+
+/* Linux says of all pages that they are cached to those who may not write to the file. */
+static bool sees_the_cache(const struct tn_file *file)
+{
+    struct stat st;
+
+    return !file->read_only || (fstat(file->fd, &st) == 0 && st.st_uid == geteuid());
+}
+
+/* Whether reads of cached pages are to be copies. */
+static bool suits_cached(const struct tn_file *file, const char **why_not)
+{
+    if (file->direct) {
+        *why_not = NULL; /* there is no cache */
+        return false;
+    }
+    if (!sees_the_cache(file)) {
+        *why_not = "of somebody else's file, only open for reading, the system does not say it";
+        return false;
+    }
+    return tn_mapped_possible(why_not);
+}
+
+/* `below` has the body, and is the disk where nothing can be put in front of it. */
+static void put_cached_in_front(struct tn_file *file, const struct tn_body_ops *ops,
+                                const struct tn_disk_label *label, struct tenon_disk *below,
+                                struct tenon_disk **out)
+{
+    const struct tn_mapped_file mapped = mapped_file(file);
+
+    *out = below;
+    if (tn_cached_open(ops, file, &mapped, below, label, out) != 0) {
+        tn_log(TENON_LOG_WARNING, "%s: cached pages are read by system calls: %s", label->name,
+               tenon_error());
+    }
+}
+
 static int open_mapped(struct tn_file *file, const struct tn_body_ops *ops,
                        const struct tn_disk_label *label, struct tenon_disk **out)
 {
-    size_t granule = granule_in_memory(file);
-    const struct tn_mapped_file mapped = { .fd = file->fd,
-                                           .read_only = file->read_only,
-                                           .in_memory = granule != 0,
-                                           .start = file->start,
-                                           .granule = granule != 0 ? granule : page_bytes() };
+    const struct tn_mapped_file mapped = mapped_file(file);
     const char *why_not = "";
 
     if (file->direct) {
@@ -107,37 +155,63 @@ static int check_writable(const struct tn_file *file, enum tenon_engine engine, 
                     *why_not ? ")" : "");
 }
 
+static int open_engine(struct tn_file *file, const struct tn_body_ops *ops,
+                       const struct tenon_file_opts *opts, enum tenon_engine engine,
+                       struct tn_disk_label *label, struct tenon_disk **out)
+{
+    bool any = opts->engine == TENON_ENGINE_AUTO;
+    const char *why_not = "";
+    int r;
+
+    switch (engine) {
+    case TENON_ENGINE_MAPPED:
+        label->engine = "mapped";
+        return open_mapped(file, ops, label, out);
+    case TENON_ENGINE_INLINE:
+        label->engine = "inline";
+        return tn_inline_open(ops, file, label, out);
+    case TENON_ENGINE_URING:
+        r = any ? 0 : tn_uring_probe(&why_not);
+        if (r != 0) {
+            return tn_error(r, "%s: engine=io_uring is not possible (%s); use engine=threads",
+                            label->name, why_not);
+        }
+        label->engine = "io_uring";
+        return tn_uring_open(ops, file, file->fd, opts->threads, any, label, out);
+    default:
+        label->engine = "threads";
+        return tn_threads_open(ops, file, opts->threads, label, out);
+    }
+}
+
 int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
                          const struct tenon_file_opts *opts, const char *name,
                          struct tenon_disk **out)
 {
     char why[WHY_BYTES] = "asked for";
     struct tn_disk_label label = { .name = name, .why = why };
-    bool any = opts->engine == TENON_ENGINE_AUTO;
-    const char *why_not = "";
+    bool any = opts->engine == TENON_ENGINE_AUTO, cached = false;
+    const char *why_not = NULL;
     enum tenon_engine engine = any ? pick(file, opts, why) : opts->engine;
+    struct tenon_disk *disk;
     int r = check_writable(file, engine, name);
 
-    if (r != 0) {
-        return r;
+    if (r == 0 && any && (engine == TENON_ENGINE_URING || engine == TENON_ENGINE_THREADS)) {
+        size_t said = strlen(why);
+        cached = suits_cached(file, &why_not);
+        snprintf(why + said, sizeof(why) - said, "%s%s",
+                 cached    ? "; what is cached is read from a mapping"
+                 : why_not ? "; what is cached is not read from a mapping: "
+                           : "",
+                 why_not ? why_not : "");
     }
-    switch (engine) {
-    case TENON_ENGINE_MAPPED:
-        label.engine = "mapped";
-        return open_mapped(file, ops, &label, out);
-    case TENON_ENGINE_INLINE:
-        label.engine = "inline";
-        return tn_inline_open(ops, file, &label, out);
-    case TENON_ENGINE_URING:
-        r = any ? 0 : tn_uring_probe(&why_not);
-        if (r != 0) {
-            return tn_error(r, "%s: engine=io_uring is not possible (%s); use engine=threads", name,
-                            why_not);
-        }
-        label.engine = "io_uring";
-        return tn_uring_open(ops, file, file->fd, opts->threads, any, &label, out);
-    default:
-        label.engine = "threads";
-        return tn_threads_open(ops, file, opts->threads, &label, out);
+    if (r == 0) {
+        r = open_engine(file, ops, opts, engine, &label, &disk);
     }
+    if (r == 0 && cached) {
+        put_cached_in_front(file, ops, &label, disk, out);
+    } else if (r == 0) {
+        *out = disk;
+    }
+    return r;
 }

@@ -69,5 +69,7 @@ int tn_host_zero(int fd, bool block, uint64_t start, uint64_t bytes);
 
 /* Whole pages of private anonymous memory become zero and are given back. */
 int tn_host_release_memory(void *start, size_t bytes);
+/* Of a shared mapping of a file: what was touched no longer counts as ours; it can be again. */
+void tn_host_untouch(void *start, size_t bytes);
 
 #endif

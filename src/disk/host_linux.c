@@ -282,6 +282,11 @@ int tn_host_zero(int fd, bool block, uint64_t start, uint64_t bytes)
                  : allocate(fd, FALLOC_FL_ZERO_RANGE, start, bytes);
 }
 
+void tn_host_untouch(void *start, size_t bytes)
+{
+    madvise(start, bytes, MADV_DONTNEED);
+}
+
 int tn_host_release_memory(void *start, size_t bytes)
 {
     return madvise(start, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;

@@ -150,13 +150,14 @@ static void make_combinations(void)
     static const struct choice engines[] = { { "inline", RIG_INLINE },
                                              { "threads", RIG_THREADS },
                                              { "uring", RIG_URING },
-                                             { "mapped", RIG_MAPPED } };
+                                             { "mapped", RIG_MAPPED },
+                                             { "cached", RIG_CACHED } };
     static const struct choice loops[] = { { "epoll", RIG_EPOLL }, { "poll", RIG_POLL } };
 
     for (unsigned t = 0; t < sizeof(transports) / sizeof(transports[0]); t++) {
         for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
             for (unsigned l = 0; l < sizeof(loops) / sizeof(loops[0]); l++) {
-                if (engines[e].bit == RIG_MAPPED && loops[l].bit == RIG_POLL) {
+                if (engines[e].bit & (RIG_MAPPED | RIG_CACHED) && loops[l].bit == RIG_POLL) {
                     continue;
                 }
                 struct rig_combination *made = &combinations[combination_count++];

@@ -1,7 +1,7 @@
 /*
  * harness.h: a device under test, the same for every way to reach it and to run it.
  *
- *   {mmio, vhost-user} x {inline, threads, uring, mapped} x {epoll, poll}
+ *   {mmio, vhost-user} x {inline, threads, uring, mapped, cached} x {epoll, poll}
  *
  * inline:  no thread anywhere: the driver turns the crank of the device's worker; the disk works
  *          within the call
@@ -9,6 +9,7 @@
  * uring:   the same with the disk over io_uring, on a file of a real file system where TMPDIR is
  *          on one. Skipped where there is no io_uring
  * mapped:  as inline, with the disk a mapping. Over epoll only: the loop makes no difference to it
+ * cached:  as uring, with whatever engine=auto makes of such a file. Over epoll only
  *
  * A test is written once, as `static void name(void **state)`; it makes its rig with rig_new(state,
  * options) and forgets about it: the harness takes it down, also after a failure. Runs over all
@@ -46,10 +47,11 @@ enum {
     RIG_THREADS = 8,
     RIG_URING = 16,
     RIG_MAPPED = 32,
-    RIG_EPOLL = 64,
-    RIG_POLL = 128,
+    RIG_CACHED = 64,
+    RIG_EPOLL = 128,
+    RIG_POLL = 256,
     RIG_TRANSPORTS = RIG_MMIO | RIG_VHOST,
-    RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING | RIG_MAPPED,
+    RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING | RIG_MAPPED | RIG_CACHED,
     RIG_LOOPS = RIG_EPOLL | RIG_POLL
 };
 
@@ -111,7 +113,7 @@ struct rig_options {
 
 struct rig {
     const char *combination;
-    bool mmio, inline_, uring, mapped, poll_loop;
+    bool mmio, inline_, uring, mapped, cached, poll_loop;
     struct tenon_driver *driver;
     struct tnd_ram *ram;
     struct tenon_device *device;

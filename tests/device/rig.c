@@ -111,7 +111,8 @@ static void make_workers(struct rig *rig, unsigned queues)
 static int make_file(const struct rig *rig)
 {
     const char *where = getenv("TMPDIR");
-    int fd = rig->uring ? open(where ? where : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+    bool real = rig->uring || rig->cached;
+    int fd = real ? open(where ? where : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
 
     return fd >= 0 ? fd : memfd_create("disk", MFD_CLOEXEC);
 }
@@ -152,11 +153,12 @@ static void open_file(struct rig *rig, const struct rig_options *options)
                                     .engine = rig->mapped    ? TENON_ENGINE_MAPPED
                                               : rig->inline_ ? TENON_ENGINE_INLINE
                                               : rig->uring   ? TENON_ENGINE_URING
+                                              : rig->cached  ? TENON_ENGINE_AUTO
                                                              : TENON_ENGINE_THREADS,
                                     .threads = rig->inline_ ? 0 : 2,
                                     .no_discard = options->blk.no_discard,
                                     .block_bytes = options->blk.block_bytes };
-    if (rig->mapped) {
+    if (rig->mapped || rig->cached) {
         survive_sigbus();
     }
     rig->image_fd = make_file(rig);
@@ -274,6 +276,7 @@ struct rig *rig_new(void **state, const struct rig_options *options)
     rig->mapped = combination->bits & RIG_MAPPED;
     rig->inline_ = combination->bits & (RIG_INLINE | RIG_MAPPED);
     rig->uring = combination->bits & RIG_URING;
+    rig->cached = combination->bits & RIG_CACHED;
     rig->poll_loop = combination->bits & RIG_POLL;
     must(tnd_ram_new(places, sizeof(places) / sizeof(places[0]), &rig->ram), "tnd_ram_new");
     make_workers(rig, blk.queues ? blk.queues : 1);

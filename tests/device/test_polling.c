@@ -140,12 +140,12 @@ static void nobody_looks_while_the_device_is_paused(void **state)
 int main(int argc, char **argv)
 {
     static const struct rig_case cases[] = {
-        RIG_TEST_ON(requests_are_found_without_a_kick, RIG_THREADS | RIG_URING),
+        RIG_TEST_ON(requests_are_found_without_a_kick, RIG_THREADS | RIG_URING | RIG_CACHED),
         RIG_TEST(a_device_that_is_told_not_to_never_polls),
         RIG_TEST_ON(an_embedders_loop_is_never_spun_in, RIG_INLINE | RIG_MAPPED),
-        RIG_TEST_ON(no_request_waits_however_the_gaps_fall, RIG_THREADS | RIG_URING),
-        RIG_TEST_ON(a_hundred_idle_queues_cost_nothing, RIG_THREADS | RIG_URING),
-        RIG_TEST_ON(nobody_looks_while_the_device_is_paused, RIG_THREADS | RIG_URING),
+        RIG_TEST_ON(no_request_waits_however_the_gaps_fall, RIG_THREADS | RIG_URING | RIG_CACHED),
+        RIG_TEST_ON(a_hundred_idle_queues_cost_nothing, RIG_THREADS | RIG_URING | RIG_CACHED),
+        RIG_TEST_ON(nobody_looks_while_the_device_is_paused, RIG_THREADS | RIG_URING | RIG_CACHED),
     };
 
     return rig_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
