@@ -84,8 +84,12 @@ static void print(const struct load_result *result)
 {
     double seconds = (double)result->ns / 1e9;
     double n = result->requests > 0 ? (double)result->requests : 1;
+    printf("{");
+    if (result->instructions > 0) {
+        printf("\"instructions_per_request\":%.1f,", (double)result->instructions / n);
+    }
     printf(
-        "{\"requests\":%llu,\"errors\":%llu,\"per_second\":%.1f,\"cpu_us_per_request\":%.4f,"
+        "\"requests\":%llu,\"errors\":%llu,\"per_second\":%.1f,\"cpu_us_per_request\":%.4f,"
         "\"p50_us\":%.3f,\"p99_us\":%.3f,\"kicks_per_1000\":%.2f,\"interrupts_per_1000\":%.2f}\n",
         (unsigned long long)result->requests, (unsigned long long)result->errors,
         (double)result->requests / seconds, (double)result->cpu_ns / 1e3 / n,

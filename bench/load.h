@@ -30,6 +30,7 @@ struct load_options {
 struct load_result {
     uint64_t requests, ns;      /* of the measured time */
     uint64_t cpu_ns;            /* of the back-end in that time */
+    uint64_t instructions;      /* the same; 0: not known */
     uint64_t kicks, interrupts; /* of the driver, in that time */
     uint64_t p50_ns, p99_ns;    /* from adding a request to taking its answer */
     uint64_t errors;
@@ -46,6 +47,18 @@ struct latencies {
 void latency_add(struct latencies *latencies, uint64_t ns);
 /* The value that `percent` of 100 are not above. */
 uint64_t latency_at(const struct latencies *latencies, unsigned percent);
+
+/* instructions.c: of another process; counts nothing where that cannot be had. */
+enum { INSTRUCTIONS_THREADS = 256 };
+
+struct instructions {
+    int fds[INSTRUCTIONS_THREADS];
+    unsigned count;
+};
+
+void instructions_open(struct instructions *counters, pid_t pid);
+uint64_t instructions_read(const struct instructions *counters);
+void instructions_close(struct instructions *counters);
 
 /* run.c: one measurement. 0, or a negative errno and a line on stderr. */
 int load_run(const struct load_options *options, struct load_result *result);

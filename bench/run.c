@@ -41,6 +41,7 @@ struct bench {
     uint64_t random, next; /* the next block of a sequence */
     uint64_t done, errors;
     struct latencies latencies;
+    struct instructions instructions;
     bool measuring;
 };
 
@@ -293,7 +294,9 @@ static int begin(struct bench *bench)
 
 static void sums(const struct bench *bench, struct load_result *to)
 {
-    *to = (struct load_result){ .cpu_ns = cpu_ns(bench->options->pid), .ns = now_ns() };
+    *to = (struct load_result){ .cpu_ns = cpu_ns(bench->options->pid),
+                                .instructions = instructions_read(&bench->instructions),
+                                .ns = now_ns() };
     for (unsigned q = 0; q < bench->options->queues; q++) {
         to->kicks += bench->driver->queues[q].kicks;
         to->interrupts += bench->driver->queues[q].irqs;
@@ -309,6 +312,7 @@ static int measure(struct bench *bench, struct load_result *result)
     if (error == 0) {
         error = run_until(bench, now_ns() + options->warm_ms * 1000000ull);
     }
+    instructions_open(&bench->instructions, options->pid); /* its threads run by now */
     sums(bench, &before);
     bench->measuring = true;
     if (error == 0) {
@@ -316,11 +320,13 @@ static int measure(struct bench *bench, struct load_result *result)
     }
     bench->measuring = false;
     sums(bench, result);
+    instructions_close(&bench->instructions);
     if (error < 0) {
         return complain(error, "the load");
     }
     result->ns -= before.ns;
     result->cpu_ns -= before.cpu_ns;
+    result->instructions -= before.instructions;
     result->kicks -= before.kicks;
     result->interrupts -= before.interrupts;
     result->requests = bench->done;

@@ -56,17 +56,23 @@ def spread(figure):
     return (figure['most'] - figure['least']) / figure['median'] * 100 if figure['median'] else 0
 
 
+def has_instructions(rows):
+    return any('instructions_per_request' in row for row in rows.values())
+
+
 def print_case(name, rows):
     print(f'\n{name}')
     print(f'  {"":20} {"per second":>11} {"spread":>7} {"CPU us":>8} {"p50 us":>9} '
-          f'{"kicks/1000":>10} {"irqs/1000":>10}')
+          f'{"kicks/1000":>10} {"irqs/1000":>10}'
+          f'{" instructions" if has_instructions(rows) else ""}')
     for backend, row in rows.items():
         def cell(figure, width, digits):
             found = row.get(figure)
             return f'{found["median"]:{width}.{digits}f}' if found else ' ' * width
         print(f'  {backend:20} {cell("per_second", 11, 0)} {spread(row["per_second"]):6.0f}% '
               f'{cell("cpu_us_per_request", 8, 2)} {cell("p50_us", 9, 1)} '
-              f'{cell("kicks_per_1000", 10, 1)} {cell("interrupts_per_1000", 10, 1)}')
+              f'{cell("kicks_per_1000", 10, 1)} {cell("interrupts_per_1000", 10, 1)}'
+              + (cell('instructions_per_request', 13, 0) if has_instructions(rows) else ''))
 
 
 def print_goals(rows):
