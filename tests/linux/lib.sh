@@ -165,7 +165,7 @@ gs_accel() {
 
 # Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml, and run (of run.sh).
 #   GS_QUEUES=n  GS_RECONNECT=1  GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s
-#   GS_CPU=model
+#   GS_CPU=model  GS_MONITOR=path (QEMU's monitor, at the pipes path.in and path.out)
 gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device more=()
     shift $(($# < 5 ? $# : 5))
@@ -215,6 +215,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
             -device "$device,chardev=c$n${GS_QUEUES:+,num-queues=$GS_QUEUES}")
     done
     [ -n "${GS_REBOOT:-}" ] || more+=(-no-reboot)
+    [ -z "${GS_MONITOR:-}" ] || more+=(-monitor "pipe:$GS_MONITOR")
     timeout -k 3 "${GS_LIMIT:-120}" qemu-system-x86_64 -nodefaults -no-user-config -display none \
         -serial stdio -m "$mb" -smp "$cpus" \
         -object "memory-backend-memfd,id=m,size=${mb}M,share=on" "${more[@]}" \

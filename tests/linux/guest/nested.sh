@@ -6,7 +6,11 @@ wait_disk vda
 mount -t tmpfs -o size=90% tmp /tmp || fail "tmpfs"
 mount -t debugfs debug /sys/kernel/debug
 ln -s /tools/bash /bin/bash
-export PATH=/tools:$PATH TENON=/tools/tenon GS_DEBIAN=/dev/vda GS_SLOW=3 HOME=/tmp
+export PATH=/tools:$PATH TENON=/tools/tenon GS_DEBIAN=/dev/vda GS_SLOW=6 HOME=/tmp
+while sleep 10; do
+    say alive "$(cut -d' ' -f1 /proc/uptime) s, $(cut -d' ' -f1 /proc/loadavg)," \
+        "$(sed -n 's/MemAvailable: *//p' /proc/meminfo)"
+done &
 GS_FIRST=$(arg first) ROUNDS=$(arg rounds) GS_ONLY=$(arg only | tr _ ' ') \
     bash /tenon/tests/linux/test_run.sh
 say status $?
