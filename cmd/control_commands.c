@@ -138,19 +138,14 @@ static void count_one(void *opaque, const char *name, int queue, uint64_t value)
 }
 
 /* The histograms of one disk: its queues added up, and each cut off behind its last value. */
-struct measuring {
-    struct json_object *spans;
-};
-
 static void measure_one(void *opaque, const char *span, unsigned queue, const uint64_t *counts,
                         unsigned buckets)
 {
-    struct measuring *measuring = opaque;
-    struct json_object *sums;
+    struct json_object *spans = opaque, *sums;
     (void)queue;
-    if (!json_object_object_get_ex(measuring->spans, span, &sums)) {
+    if (!json_object_object_get_ex(spans, span, &sums)) {
         sums = json_object_new_array();
-        json_object_object_add(measuring->spans, span, sums);
+        json_object_object_add(spans, span, sums);
     }
     while (buckets > 0 && counts[buckets - 1] == 0) {
         buckets--;
@@ -167,14 +162,13 @@ static struct json_object *disk_stats(const struct control_disk *disk)
 {
     struct counting counting = { .queues = json_object_new_array(),
                                  .total = json_object_new_object() };
-    struct measuring measuring = { .spans = json_object_new_object() };
-    struct json_object *entry = json_object_new_object();
+    struct json_object *entry = json_object_new_object(), *spans = json_object_new_object();
     tenon_device_stats(disk->device, count_one, &counting);
-    tenon_device_latencies(disk->device, measure_one, &measuring);
+    tenon_device_latencies(disk->device, measure_one, spans);
     add_text(entry, "name", disk->name);
     json_object_object_add(entry, "total", counting.total);
     json_object_object_add(entry, "queues", counting.queues);
-    json_object_object_add(entry, "latency_ns", measuring.spans);
+    json_object_object_add(entry, "latency_ns", spans);
     return entry;
 }
 

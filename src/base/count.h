@@ -17,6 +17,12 @@ static inline void tn_count_add(struct tn_count *count, uint64_t n)
     __atomic_store_n(&count->value, now + n, __ATOMIC_RELAXED);
 }
 
+/* A gauge, which goes down as well. */
+static inline void tn_count_set(struct tn_count *count, uint64_t value)
+{
+    __atomic_store_n(&count->value, value, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t tn_count_read(const struct tn_count *count)
 {
     return __atomic_load_n(&count->value, __ATOMIC_RELAXED);

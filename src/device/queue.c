@@ -151,10 +151,9 @@ struct tn_slot *tn_queue_take(struct tn_queue *queue)
     slot->chain = chain;
     slot->chain.iov = iovecs;
     slot->table = tn_view_pin(&queue->view);
-    queue->in_flight++;
+    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], ++queue->in_flight);
     tn_spans_begin(slot);
     tn_queue_count(queue, TN_COUNT_REQUESTS, 1);
-    tn_queue_count(queue, TN_COUNT_IN_FLIGHT, 1);
     return slot;
 }
 
@@ -172,8 +171,7 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
     }
     tn_view_unpin(&queue->view, slot->table);
     tn_slots_give(&queue->slots, slot);
-    queue->in_flight--;
-    tn_queue_count(queue, TN_COUNT_IN_FLIGHT, (uint64_t)-1);
+    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], --queue->in_flight);
     tn_task_finish(queue->worker, &queue->finish_task);
     if (queue->starved) {
         tn_queue_look(queue);
