@@ -89,6 +89,8 @@ void blk_answer(struct blk_request *request)
     } else {
         own_first_byte(request);
     }
+    TN_PROBE(answer, request->slot.queue->device_name, request->slot.queue->index, request,
+             request->verdict);
     tn_shared_store8(request->status, request->verdict);
     tn_queue_return(&request->slot, written);
 }

@@ -91,6 +91,7 @@ unsigned blk_serve(struct tn_queue *queue, unsigned budget)
             continue;
         }
         if (!admitted(request)) {
+            TN_PROBE(hold, queue->device_name, queue->index, request, request->data_bytes);
             continue;
         }
         bytes += cost(request);
@@ -170,6 +171,8 @@ void blk_submit(struct blk_request *request)
     prepare_io(request);
     tn_spans_step(&request->slot, TN_SPAN_WAITING);
     request->in_disk = true;
+    TN_PROBE(submit, queue->device_name, queue->index, request, request->type, request->io.offset,
+             request->io.bytes);
     int error = tn_channel_submit(blk_of(queue)->disk, lane->channel, &request->io);
     if (error == -EAGAIN) {
         request->in_disk = false;
@@ -238,6 +241,7 @@ static void done(struct tenon_io *io, int result)
     struct blk_request *request = TN_CONTAINER_OF(io, struct blk_request, io);
     struct blk_lane *lane = blk_queue_of(request->slot.queue)->lane;
 
+    TN_PROBE(done, request->slot.queue->device_name, request->slot.queue->index, request, result);
     request->in_disk = false;
     tn_spans_step(&request->slot, TN_SPAN_DISK);
     if (result < 0) {

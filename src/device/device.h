@@ -17,6 +17,7 @@
 
 #include "base/count.h"
 #include "base/list.h"
+#include "base/probe.h"
 #include "device/latency.h"
 #include "device/limit.h"
 #include "loop/loop.h"
@@ -200,6 +201,7 @@ struct tn_slots {
 
 struct tn_queue {
     struct tenon_device *device;
+    const char *device_name; /* the device's own, for probes: see base/probe.h */
     unsigned index;
     enum tn_queue_state state; /* written under device->lock by the worker */
     bool resting;              /* its last turn left the ring empty */

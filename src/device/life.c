@@ -280,6 +280,7 @@ static void wind_down(struct tn_queue *queue, bool drop)
     }
     if (drop && !queue->dropping) {
         queue->dropping = true;
+        TN_PROBE(reset, queue->device_name, queue->index, queue->in_flight);
         tn_limit_drop(queue);
         if (queue->type_started && queue->device->type->drop) {
             queue->device->type->drop(queue);

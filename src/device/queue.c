@@ -30,6 +30,7 @@ static void interrupt(struct tn_queue *queue)
     struct tenon_device *device = queue->device;
 
     tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
+    TN_PROBE(interrupt, queue->device_name, queue->index);
     device->bus_ops.queue_irq(device->bus, queue->index);
 }
 
@@ -69,6 +70,7 @@ static void serve(struct tn_task *task)
     tn_vq_kicks_off(queue->vq);
     queue->kicks_on = false;
     tn_queue_count(queue, TN_COUNT_TURNS, 1);
+    TN_PROBE(turn, queue->device_name, queue->index);
     queue->starved = false;
 
     unsigned served = queue->device->type->serve(queue, TN_TURN_BUDGET);
@@ -154,6 +156,7 @@ struct tn_slot *tn_queue_take(struct tn_queue *queue)
     tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], ++queue->in_flight);
     tn_spans_begin(slot);
     tn_queue_count(queue, TN_COUNT_REQUESTS, 1);
+    TN_PROBE(take, queue->device_name, queue->index, slot);
     return slot;
 }
 
@@ -363,6 +366,7 @@ struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index)
         return NULL;
     }
     queue->device = device;
+    queue->device_name = device->name;
     queue->index = index;
     queue->kick_fd = -1;
     queue->notifier.read_fd = queue->notifier.write_fd = -1;
