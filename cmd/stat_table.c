@@ -19,10 +19,25 @@ static const struct column {
     int width;
     bool bytes;
 } columns[] = {
-    { "reads", "reads", 8, false },           { "writes", "writes", 8, false },
+    { "reads", "reads", 7, false },           { "writes", "writes", 7, false },
     { "flushes", "flushes", 8, false },       { "read", "read_bytes", 11, true },
     { "written", "written_bytes", 11, true }, { "errors", "disk_errors", 7, false },
-    { "kicks", "kicks", 8, false },           { "irqs", "interrupts", 8, false },
+    { "throttled", "throttled", 10, false },  { "irqs", "interrupts", 7, false },
+};
+
+/* Why there are errors: each that has happened is a line of its own. */
+static const struct cause {
+    const char *counter;
+    const char *words;
+} causes[] = {
+    { "errors_no_space", "errors of the disk: no space left" },
+    { "errors_io", "errors of the disk: I/O error" },
+    { "errors_other", "errors of the disk: others" },
+    { "refused_range", "refused: outside of the disk" },
+    { "refused_read_only", "refused: the disk is read-only" },
+    { "refused_malformed", "refused: malformed" },
+    { "refused_memory", "refused: data outside of the guest's memory" },
+    { "unsupported", "refused: of a kind that is not known" },
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]), NAME_WIDTH = 10 };
@@ -110,6 +125,20 @@ static void print_disk(struct json_object *before, struct json_object *now, cons
     putchar('\n');
 }
 
+static void print_causes(struct json_object *earlier, struct json_object *disk, const char *name)
+{
+    for (unsigned i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+        uint64_t count = total(disk, causes[i].counter) - total(earlier, causes[i].counter);
+        if (count > 0) {
+            printf("%-*.*s %" PRIu64 " %s\n", NAME_WIDTH, NAME_WIDTH, name, count, causes[i].words);
+        }
+    }
+    uint64_t held = total(disk, "throttled_now");
+    if (held > 0) {
+        printf("%-*.*s %" PRIu64 " held by a limit now\n", NAME_WIDTH, NAME_WIDTH, name, held);
+    }
+}
+
 static void print_titles(bool rates)
 {
     char clock[16];
@@ -161,6 +190,7 @@ void stat_table_print(struct json_object *status, struct json_object *before,
         struct json_object *disk = json_object_array_get_idx(disks, i);
         const char *name = json_object_get_string(member(disk, "name"));
         struct json_object *earlier = before ? find_disk(before, name) : NULL;
+        print_causes(earlier, disk, name);
         stat_histogram_print(name, member(earlier, "latency_ns"), member(disk, "latency_ns"));
     }
 }

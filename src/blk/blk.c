@@ -22,8 +22,10 @@ enum { POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000 };
 _Static_assert(sizeof(struct tn_blk_config) == 0x48, "config space as BLK-03..13 lay it out");
 
 static const char *const counter_names[] = {
-    "reads",         "writes",      "flushes", "discards",    "write_zeroes", "read_bytes",
-    "written_bytes", "disk_errors", "refused", "unsupported", NULL,
+    "reads",          "writes",          "flushes",           "discards",     "write_zeroes",
+    "read_bytes",     "written_bytes",   "disk_errors",       "refused",      "unsupported",
+    "disk_busy",      "errors_no_space", "errors_io",         "errors_other", "refused_malformed",
+    "refused_memory", "refused_range",   "refused_read_only", NULL,
 };
 _Static_assert(sizeof(counter_names) / sizeof(*counter_names) - 1 ==
                    BLK_COUNT_END - TN_COUNT_COMMON,

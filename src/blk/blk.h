@@ -40,6 +40,15 @@ enum {
     BLK_COUNT_ERRORS,      /* answered IOERR because the disk failed */
     BLK_COUNT_REFUSED,     /* answered IOERR because the request was wrong */
     BLK_COUNT_UNSUPPORTED, /* answered UNSUPP */
+    BLK_COUNT_DISK_BUSY,   /* a full disk turned one away, which waits */
+    /* What the disk said whenever it failed, and what was wrong with those that were refused. */
+    BLK_COUNT_ERRORS_NO_SPACE,
+    BLK_COUNT_ERRORS_IO,
+    BLK_COUNT_ERRORS_OTHER,
+    BLK_COUNT_REFUSED_MALFORMED, /* header, framing, sizes */
+    BLK_COUNT_REFUSED_MEMORY,    /* data where no guest memory is */
+    BLK_COUNT_REFUSED_RANGE,     /* outside of the disk */
+    BLK_COUNT_REFUSED_READ_ONLY,
     BLK_COUNT_END
 };
 
@@ -139,6 +148,9 @@ bool blk_parse(struct blk_request *request);
 
 /* check.c: whether the request may go on; else request->verdict says why not. Before any I/O. */
 bool blk_check(const struct blk *blk, struct blk_request *request);
+/* Always false. `cause`: BLK_COUNT_REFUSED_*. */
+bool blk_refuse(struct blk_request *request, unsigned cause);
+bool blk_unsupported(struct blk_request *request);
 /* Whether the disk has to be asked; false: the answer is known already. */
 bool blk_needs_disk(const struct blk *blk, const struct blk_request *request);
 

@@ -9,29 +9,41 @@
 #include "base/iov.h"
 #include "base/num.h"
 
-static bool refuse(struct blk_request *request, uint8_t status)
+bool blk_refuse(struct blk_request *request, unsigned cause)
 {
-    request->verdict = status;
-    tn_queue_count(request->slot.queue,
-                   status == TN_BLK_S_UNSUPP ? BLK_COUNT_UNSUPPORTED : BLK_COUNT_REFUSED, 1);
+    request->verdict = TN_BLK_S_IOERR;
+    tn_queue_count(request->slot.queue, BLK_COUNT_REFUSED, 1);
+    tn_queue_count(request->slot.queue, cause, 1);
     return false;
 }
 
-/*
- * The whole request, not each of its segments, lies within the disk; nothing is multiplied before
- * it is known to fit (BLK-33).
- */
-static bool within_disk(const struct blk *blk, const struct blk_request *request)
+bool blk_unsupported(struct blk_request *request)
 {
-    return request->data_bytes % TN_BLK_SECTOR_BYTES == 0 &&
-           tn_range_within(request->sector, request->data_bytes / TN_BLK_SECTOR_BYTES,
-                           blk_capacity(blk));
+    request->verdict = TN_BLK_S_UNSUPP;
+    tn_queue_count(request->slot.queue, BLK_COUNT_UNSUPPORTED, 1);
+    return false;
 }
 
 static bool data_in_memory(const struct blk_request *request)
 {
     return !request->slot.chain.holes ||
            !tn_iov_has_hole(request->data, request->data_iovecs, 0, request->data_bytes);
+}
+
+/*
+ * The whole request, not each of its segments, lies within the disk; nothing is multiplied before
+ * it is known to fit (BLK-33).
+ */
+static bool check_data(const struct blk *blk, struct blk_request *request)
+{
+    if (request->data_bytes % TN_BLK_SECTOR_BYTES != 0) {
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
+    }
+    if (!tn_range_within(request->sector, request->data_bytes / TN_BLK_SECTOR_BYTES,
+                         blk_capacity(blk))) {
+        return blk_refuse(request, BLK_COUNT_REFUSED_RANGE);
+    }
+    return data_in_memory(request) || blk_refuse(request, BLK_COUNT_REFUSED_MEMORY);
 }
 
 /* Whether a write is on stable storage before it is answered (BLK-19, BLK-20). */
@@ -49,19 +61,22 @@ static bool write_through(const struct blk *blk)
 
 static bool check_read(const struct blk *blk, struct blk_request *request)
 {
-    if (request->slot.chain.readable_bytes != sizeof(struct tn_blk_header) || /* BLK-35 */
-        !within_disk(blk, request) || !data_in_memory(request)) {
-        return refuse(request, TN_BLK_S_IOERR);
+    if (request->slot.chain.readable_bytes != sizeof(struct tn_blk_header)) { /* BLK-35 */
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
     }
-    return true;
+    return check_data(blk, request);
 }
 
 static bool check_write(const struct blk *blk, struct blk_request *request)
 {
-    if (request->slot.chain.writable_bytes != 1 || /* BLK-35 */
-        blk->read_only || /* BLK-38: also when the driver did not accept RO */
-        !within_disk(blk, request) || !data_in_memory(request)) {
-        return refuse(request, TN_BLK_S_IOERR);
+    if (request->slot.chain.writable_bytes != 1) { /* BLK-35 */
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
+    }
+    if (blk->read_only) { /* BLK-38: also when the driver did not accept RO */
+        return blk_refuse(request, BLK_COUNT_REFUSED_READ_ONLY);
+    }
+    if (!check_data(blk, request)) {
+        return false;
     }
     request->stable = write_through(blk);
     request->range_count = request->range_next = 1;
@@ -73,7 +88,7 @@ static bool check_write(const struct blk *blk, struct blk_request *request)
 static bool check_flush(const struct blk *blk, struct blk_request *request)
 {
     if (!tn_device_has(&blk->device, TN_BLK_F_FLUSH)) { /* BLK-27 */
-        return refuse(request, TN_BLK_S_UNSUPP);
+        return blk_unsupported(request);
     }
     return true; /* sector and data are ignored (BLK-42) */
 }
@@ -82,26 +97,29 @@ static bool check_id(struct blk_request *request)
 {
     uint64_t wanted = tn_min_u64(request->data_bytes, TN_BLK_ID_BYTES + 1);
 
-    if (request->slot.chain.readable_bytes != sizeof(struct tn_blk_header) ||
-        tn_iov_has_hole(request->data, request->data_iovecs, 0, wanted)) {
-        return refuse(request, TN_BLK_S_IOERR);
+    if (request->slot.chain.readable_bytes != sizeof(struct tn_blk_header)) {
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
     }
-    return true;
+    return !tn_iov_has_hole(request->data, request->data_iovecs, 0, wanted) ||
+           blk_refuse(request, BLK_COUNT_REFUSED_MEMORY);
 }
 
 static bool check_ranges(const struct blk *blk, struct blk_request *request, unsigned feature)
 {
     if (blk->read_only) { /* BLK-39 */
-        return refuse(request, TN_BLK_S_IOERR);
+        return blk_refuse(request, BLK_COUNT_REFUSED_READ_ONLY);
     }
     if (!tn_device_has(&blk->device, feature)) { /* BLK-27 */
-        return refuse(request, TN_BLK_S_UNSUPP);
+        return blk_unsupported(request);
     }
-    if (request->slot.chain.writable_bytes != 1 || !data_in_memory(request)) {
-        return refuse(request, TN_BLK_S_IOERR);
+    if (request->slot.chain.writable_bytes != 1) {
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
+    }
+    if (!data_in_memory(request)) {
+        return blk_refuse(request, BLK_COUNT_REFUSED_MEMORY);
     }
     if (!blk_ranges_read(blk, request)) {
-        return refuse(request, request->verdict);
+        return false;
     }
     request->stable = write_through(blk); /* BLK-61 */
     return true;
@@ -110,7 +128,7 @@ static bool check_ranges(const struct blk *blk, struct blk_request *request, uns
 bool blk_check(const struct blk *blk, struct blk_request *request)
 {
     if (!request->header_ok) { /* BLK-36 */
-        return refuse(request, TN_BLK_S_IOERR);
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
     }
     switch (request->type) {
     case TN_BLK_T_IN:
@@ -126,7 +144,7 @@ bool blk_check(const struct blk *blk, struct blk_request *request)
     case TN_BLK_T_WRITE_ZEROES:
         return check_ranges(blk, request, TN_BLK_F_WRITE_ZEROES);
     default:
-        return refuse(request, TN_BLK_S_UNSUPP); /* BLK-27: never executed as something else */
+        return blk_unsupported(request); /* BLK-27: never executed as something else */
     }
 }
 

@@ -7,12 +7,6 @@
 #include "base/iov.h"
 #include "base/num.h"
 
-static bool refuse(struct blk_request *request, uint8_t status)
-{
-    request->verdict = status;
-    return false;
-}
-
 /*
  * Flags first, over all segments (BLK-51, BLK-52): an unknown one makes the whole command
  * unsupported.
@@ -24,7 +18,7 @@ static bool check_flags(struct blk_request *request, const struct tn_blk_range *
 
     for (unsigned i = 0; i < count; i++) {
         if ((tn_from_le32(wire[i].flags) & ~known) != 0) {
-            return refuse(request, TN_BLK_S_UNSUPP);
+            return blk_unsupported(request);
         }
     }
     return true;
@@ -38,7 +32,7 @@ bool blk_ranges_read(const struct blk *blk, struct blk_request *request)
     if (count == 0 || count > BLK_RANGES_MAX ||
         request->data_bytes % sizeof(wire[0]) != 0 || /* BLK-50 */
         !tn_iov_copy_from(wire, request->data, request->data_iovecs, 0, request->data_bytes)) {
-        return refuse(request, TN_BLK_S_IOERR);
+        return blk_refuse(request, BLK_COUNT_REFUSED_MALFORMED);
     }
     if (!check_flags(request, wire, (unsigned)count)) {
         return false;
@@ -50,7 +44,7 @@ bool blk_ranges_read(const struct blk *blk, struct blk_request *request)
         uint32_t sectors = tn_from_le32(wire[i].sectors);
         if (sectors > BLK_RANGE_SECTORS_MAX ||
             !tn_range_within(sector, sectors, blk_capacity(blk))) {
-            return refuse(request, TN_BLK_S_IOERR); /* BLK-57 */
+            return blk_refuse(request, BLK_COUNT_REFUSED_RANGE); /* BLK-57 */
         }
         /*
          * One segment that must stay allocated keeps all of them so: always correct, and drivers do

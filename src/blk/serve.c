@@ -176,6 +176,7 @@ void blk_submit(struct blk_request *request)
     int error = tn_channel_submit(blk_of(queue)->disk, lane->channel, &request->io);
     if (error == -EAGAIN) {
         request->in_disk = false;
+        tn_queue_count(queue, BLK_COUNT_DISK_BUSY, 1);
         request->range_next -= request->range_next != 0 && is_ranged(request);
         tn_list_append(&lane->full, &request->link);
         tenon_timer_set(lane->retry, tenon_now() + BLK_RETRY_NS);
@@ -235,6 +236,15 @@ static void end(struct blk_request *request)
     blk_resubmit_full(own->lane);
 }
 
+static void count_error(struct tn_queue *queue, int error)
+{
+    tn_queue_count(queue,
+                   error == -ENOSPC || error == -EDQUOT ? BLK_COUNT_ERRORS_NO_SPACE
+                   : error == -EIO                      ? BLK_COUNT_ERRORS_IO
+                                                        : BLK_COUNT_ERRORS_OTHER,
+                   !queue->dropping); /* then it may have been cancelled */
+}
+
 /* The disk has finished one operation, on this worker. */
 static void done(struct tenon_io *io, int result)
 {
@@ -245,6 +255,7 @@ static void done(struct tenon_io *io, int result)
     request->in_disk = false;
     tn_spans_step(&request->slot, TN_SPAN_DISK);
     if (result < 0) {
+        count_error(request->slot.queue, result);
         /*
          * A disk that turns out not to be able to: the driver hears it in the standard's words, and
          * nothing is lost.

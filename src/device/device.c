@@ -23,6 +23,7 @@ static const char *const common_counters[TN_COUNT_COMMON] = {
     [TN_COUNT_REQUESTS] = "requests",
     [TN_COUNT_STARVED] = "starved",
     [TN_COUNT_BROKEN] = "broken",
+    [TN_COUNT_DROPPED] = "dropped",
     [TN_COUNT_THROTTLED] = "throttled",
     [TN_COUNT_POLLED] = "polled",
     [TN_COUNT_POLLED_IN_VAIN] = "polled_in_vain",

@@ -29,7 +29,7 @@ struct tn_slot;
 
 enum {
     TN_QUEUES_MAX = 256,
-    TN_TYPE_COUNTERS_MAX = 16,
+    TN_TYPE_COUNTERS_MAX = 24,
     TN_TURN_BUDGET =
         64, /* requests that a queue serves before stop, pause and others are looked at */
     TN_PUBLISH_AFTER_NS = 50000, /* the longest that a finished request waits for its turn to end */
@@ -76,6 +76,7 @@ enum tn_queue_counter {
     TN_COUNT_REQUESTS,
     TN_COUNT_STARVED,
     TN_COUNT_BROKEN,
+    TN_COUNT_DROPPED,
     TN_COUNT_POLLED,         /* turns that came of a look instead of a kick */
     TN_COUNT_POLLED_IN_VAIN, /* times that nothing came while it looked */
     TN_COUNT_THROTTLED,

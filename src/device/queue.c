@@ -166,6 +166,7 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
 
     if (queue->broken || queue->dropping) {
         tn_vq_forget(queue->vq, slot->chain.head);
+        tn_queue_count(queue, TN_COUNT_DROPPED, 1);
     } else {
         if (tn_vq_unpublished(queue->vq) == 0) {
             queue->unpublished_since = tn_worker_turn_time(queue->worker);

@@ -276,6 +276,30 @@ def stat_watch_prints_what_was_done_in_a_second():
 
 
 @case
+def stat_tells_why_there_are_errors():
+    def counted(seconds, **counters):
+        answer = figures(seconds, 999_999, 9999 << 20)
+        answer['disks'][0]['total'].update(counters)
+        return answer
+
+    first = counted(0, throttled=123_456, throttled_now=7, disk_errors=9999, errors_no_space=9998,
+                    errors_io=1, refused=2, refused_range=2, interrupts=999_999)
+    second = counted(1, throttled=123_466, disk_errors=10_000, errors_no_space=9999, errors_io=1,
+                     refused=2, refused_range=2, interrupts=999_999)
+    with canned([STATUS, first, second]):
+        lines = run('stat', '--watch', 'fake').stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines), lines
+    assert re.match(r'disk .* throttled +irqs$', lines[2]), lines
+    assert re.match(r'root .* 9999 +123456 999999$', lines[3]), lines
+    assert lines[4:8] == ['root       9998 errors of the disk: no space left',
+                          'root       1 errors of the disk: I/O error',
+                          'root       2 refused: outside of the disk',
+                          'root       7 held by a limit now'], lines
+    assert re.match(r'root .* 1 +10 +0$', lines[9]), lines
+    assert lines[10:] == ['root       1 errors of the disk: no space left'], lines
+
+
+@case
 def stat_draws_where_the_time_goes():
     def with_times(seconds, disk, held):
         answer = figures(seconds, 0, 0)
