@@ -25,7 +25,7 @@ static const char *const counter_names[] = {
     "reads",          "writes",          "flushes",           "discards",     "write_zeroes",
     "read_bytes",     "written_bytes",   "disk_errors",       "refused",      "unsupported",
     "disk_busy",      "errors_no_space", "errors_io",         "errors_other", "refused_malformed",
-    "refused_memory", "refused_range",   "refused_read_only", NULL,
+    "refused_memory", "refused_range",   "refused_read_only", "merged",       NULL,
 };
 _Static_assert(sizeof(counter_names) / sizeof(*counter_names) - 1 ==
                    BLK_COUNT_END - TN_COUNT_COMMON,

@@ -5,7 +5,7 @@
  *   parse.c   what a request looks like in guest memory      check.c   what is legal      answer.c
  *             status byte and used length
  *   order.c   who goes before whom: flushes, overlapping writes              ranges.c   discard and
- *             write-zeroes
+ *             write-zeroes      merge.c   neighbours on the disk, as one operation
  *   blk.c     the device object, features and config space
  */
 #ifndef TN_BLK_BLK_H
@@ -25,7 +25,10 @@ enum {
     BLK_SEGMENTS_MAX = 126,   /* seg_max: what a ring of 128, QEMU's default, carries directly */
     BLK_TURN_BYTES = 1 << 24, /* a turn ends after as many: a disk may move them within submit */
     BLK_RETRY_NS =
-        1000000 /* a full disk is asked again after this, if no completion comes before */
+        1000000, /* a full disk is asked again after this, if no completion comes before */
+    BLK_MERGE_BYTES = 1 << 20, /* of one merged operation */
+    BLK_MERGE_IOVECS = 1024,   /* of one merged operation, as IOV_MAX is; and of all of a queue */
+    BLK_MERGES = 32            /* merged operations of a queue at a time: a whole turn of pairs */
 };
 
 /* Counters of the block device, after TN_COUNT_COMMON. */
@@ -49,6 +52,7 @@ enum {
     BLK_COUNT_REFUSED_MEMORY,    /* data where no guest memory is */
     BLK_COUNT_REFUSED_RANGE,     /* outside of the disk */
     BLK_COUNT_REFUSED_READ_ONLY,
+    BLK_COUNT_MERGED, /* went through the disk along with another, which is not counted */
     BLK_COUNT_END
 };
 
@@ -69,6 +73,7 @@ struct blk_request {
     bool ordered;        /* it is in its queue's order list */
     bool unmap;          /* WRITE_ZEROES: every range may be deallocated */
     bool in_disk;        /* the disk has it, and may be asked to cancel it */
+    bool alone;          /* together with its neighbours it failed: it is not merged again */
     uint8_t *status;     /* in guest memory */
     uint64_t sector;
     struct iovec *data; /* between header and status */
@@ -80,7 +85,8 @@ struct blk_request {
         ranges[BLK_RANGES_MAX]; /* WRITE: one; DISCARD, WRITE_ZEROES: as many as the driver sent */
     struct tn_list
         order; /* in blk_queue.order: writes that have not ended, and flushes that wait for them */
-    struct tn_list link;             /* in a turn, or waiting for a full disk */
+    struct tn_list link;     /* in a turn, in a merged operation, or waiting for a full disk */
+    struct blk_merge *merge; /* the operation that it is a part of; NULL: it is one itself */
     _Alignas(16) struct tenon_io io; /* last: the disk's scratch lies behind it */
 };
 
@@ -99,8 +105,9 @@ struct blk_lane {
 struct blk_queue {
     struct tn_queue *queue;
     struct blk_lane *lane;
-    struct tn_list order; /* see order.c */
-    unsigned blocked;     /* requests in `order` with blockers */
+    struct tn_list order;   /* see order.c */
+    unsigned blocked;       /* requests in `order` with blockers */
+    struct tn_slots merges; /* see merge.c */
 };
 
 struct blk {
@@ -140,6 +147,8 @@ static inline uint64_t blk_capacity(const struct blk *blk)
 unsigned blk_serve(struct tn_queue *queue, unsigned budget);
 void blk_release(struct tn_queue *queue, struct tn_list *slots);
 void blk_submit(struct blk_request *request);
+void blk_prepare_io(struct blk_request *request);
+void blk_done(struct tenon_io *io, int result);
 void blk_resubmit_full(struct blk_lane *lane);
 void blk_drop(struct tn_queue *queue);
 
@@ -164,6 +173,18 @@ void blk_answer(struct blk_request *request);
 bool blk_order_enter(struct blk_queue *queue,
                      struct blk_request *request); /* true: it may go to the disk now */
 void blk_order_leave(struct blk_queue *queue, struct blk_request *request, struct tn_list *ready);
+
+/* merge.c */
+int blk_merge_begin(struct blk_queue *own, struct tn_queue *queue);
+void blk_merge_end(struct blk_queue *own);
+/* Brings neighbours together, and leaves all else in its order. */
+void blk_merge_order(struct tn_list *turn);
+/*
+ * Gives the first of the list to the disk together with the neighbours that follow it. False: it
+ * has none, or has to go by itself; the list is as before.
+ */
+bool blk_merge_submit(struct tn_list *list);
+void blk_merge_cancel(struct blk_request *part);
 
 /* ranges.c */
 bool blk_ranges_read(const struct blk *blk, struct blk_request *request);

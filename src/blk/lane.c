@@ -50,7 +50,8 @@ int blk_lane_join(struct tn_queue *queue)
     struct blk_queue *own = calloc(1, sizeof(*own));
     struct blk_lane *lane = NULL;
 
-    if (!own) {
+    if (!own || blk_merge_begin(own, queue) < 0) {
+        free(own);
         return -ENOMEM;
     }
     pthread_mutex_lock(&blk->lanes_lock);
@@ -64,6 +65,7 @@ int blk_lane_join(struct tn_queue *queue)
     }
     pthread_mutex_unlock(&blk->lanes_lock);
     if (error < 0) {
+        blk_merge_end(own);
         free(own);
         return error;
     }
@@ -99,6 +101,7 @@ bool blk_lane_leave(struct tn_queue *queue)
     struct blk_queue *own = blk_queue_of(queue);
     struct blk_lane *lane = own->lane;
 
+    blk_merge_end(own);
     queue->type_data = NULL;
     free(own);
     pthread_mutex_lock(&blk->lanes_lock);

@@ -36,6 +36,8 @@ bool blk_parse(struct blk_request *request)
     }
     request->verdict = TN_BLK_S_OK;
     request->stable = request->ordered = request->unmap = request->in_disk = false;
+    request->alone = false;
+    request->merge = NULL;
     request->blockers = 0;
     request->range_count = request->range_next = 0;
     request->data_bytes = 0;

@@ -1,22 +1,22 @@
 /*
  * serve.c: one turn of one request queue.
  *
- *   ring --take--> slot --parse--> check --> limit --> order --> submit --> disk
+ *   ring --take--> slot --parse--> check --> limit --> order --> merge, submit --> disk
  *                                     |
- *                                     | answered at once                        done
- *                                     v                                           |
- *   ring <--return------------------ answer <-------------------------------------'
+ *                                     | answered at once                               done
+ *                                     v                                                  |
+ *   ring <--return------------------ answer <--------------------------------------------'
  *
  * A request is in the ring, in its turn, held by a limit (device/limit.c), behind others (order.c),
  * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order
  * of the steps. Not here: what is legal (check.c), what a request looks like in memory (parse.c),
- * who goes before whom (order.c). Runs on the queue's worker; takes no lock, allocates nothing.
+ * who goes before whom (order.c), which of them go as one (merge.c). Runs on the queue's worker;
+ * takes no lock, allocates nothing.
  */
 #include "blk/blk.h"
 
 #include <errno.h>
 
-static void done(struct tenon_io *io, int result);
 static void end(struct blk_request *request);
 
 /* What the disk has to move, or to zero. */
@@ -48,13 +48,20 @@ static bool admitted(struct blk_request *request)
     }
 }
 
+/* The first of the list goes to the disk, with those neighbours that can go along. */
+static void submit_first(struct tn_list *list)
+{
+    if (!blk_merge_submit(list)) {
+        blk_submit(TN_CONTAINER_OF(tn_list_take_first(list), struct blk_request, link));
+    }
+}
+
 /* Those of the turn go to the disk. What the queue breathes meanwhile may end it (blk_submit). */
 static void submit_turn(struct tn_queue *queue, struct tn_list *turn)
 {
-    struct tn_list *link;
-
-    while ((link = tn_list_take_first(turn)) != NULL) {
-        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+    blk_merge_order(turn);
+    while (!tn_list_empty(turn)) {
+        submit_first(turn);
         tn_queue_breathe(queue);
     }
     tn_channel_commit(blk_of(queue)->disk, blk_queue_of(queue)->lane->channel);
@@ -125,12 +132,12 @@ static bool is_ranged(const struct blk_request *request)
 }
 
 /* The disk's view of what the request, or its next range, asks for. */
-static void prepare_io(struct blk_request *request)
+void blk_prepare_io(struct blk_request *request)
 {
     struct tenon_io *io = &request->io;
 
     io->worker = request->slot.queue->worker;
-    io->done = done;
+    io->done = blk_done;
     io->flags = request->stable ? TENON_IO_FUA : 0;
     io->iov = request->data;
     io->iov_count = request->data_iovecs;
@@ -168,7 +175,7 @@ void blk_submit(struct blk_request *request)
         tn_list_append(&lane->full, &request->link);
         return;
     }
-    prepare_io(request);
+    blk_prepare_io(request);
     tn_spans_step(&request->slot, TN_SPAN_WAITING);
     request->in_disk = true;
     TN_PROBE(submit, queue->device_name, queue->index, request, request->type, request->io.offset,
@@ -191,15 +198,14 @@ void blk_submit(struct blk_request *request)
 void blk_resubmit_full(struct blk_lane *lane)
 {
     struct tn_list waiting;
-    struct tn_list *link;
 
     if (tn_list_empty(&lane->full)) {
         return;
     }
     tn_list_init(&waiting);
     tn_list_splice(&waiting, &lane->full);
-    while (tn_list_empty(&lane->full) && (link = tn_list_take_first(&waiting)) != NULL) {
-        blk_submit(TN_CONTAINER_OF(link, struct blk_request, link));
+    while (tn_list_empty(&lane->full) && !tn_list_empty(&waiting)) {
+        submit_first(&waiting);
     }
     tn_list_splice(&lane->full,
                    &waiting); /* the refused one is first in `full`; the rest goes behind it */
@@ -245,8 +251,8 @@ static void count_error(struct tn_queue *queue, int error)
                    !queue->dropping); /* then it may have been cancelled */
 }
 
-/* The disk has finished one operation, on this worker. */
-static void done(struct tenon_io *io, int result)
+/* The disk has finished with one request, on this worker. */
+void blk_done(struct tenon_io *io, int result)
 {
     struct blk_request *request = TN_CONTAINER_OF(io, struct blk_request, io);
     struct blk_lane *lane = blk_queue_of(request->slot.queue)->lane;
@@ -301,8 +307,10 @@ void blk_drop(struct tn_queue *queue)
     drop_full(queue, lane); /* first: a place that a cancelled one leaves is not for them */
     for (uint32_t i = 0; i < queue->slots.count; i++) {
         struct blk_request *request = blk_request_of(tn_slots_at(&queue->slots, i));
-        if (request->in_disk &&
-            tn_channel_cancel(lane->blk->disk, lane->channel, &request->io) == 0) {
+        if (request->in_disk && request->merge) {
+            blk_merge_cancel(request);
+        } else if (request->in_disk &&
+                   tn_channel_cancel(lane->blk->disk, lane->channel, &request->io) == 0) {
             request->in_disk = false;
             end(request);
         }

@@ -48,12 +48,15 @@ static void copy_out(const struct iovec *iov, unsigned count, const uint8_t *fro
     }
 }
 
-static void note_write(struct faulty_disk *f, const uint8_t *data, int result)
+/* Neighbours may come as one operation; what was failed comes again by itself. */
+static void note_write(struct faulty_disk *f, const uint8_t *data, uint64_t bytes, int result)
 {
-    uint64_t id;
-    memcpy(&id, data, sizeof(id));
-    if (id < FAULTY_IDS) {
-        __atomic_store_n(&f->result[id], result, __ATOMIC_RELEASE);
+    for (uint64_t at = 0; at < bytes; at += SECTOR) {
+        uint64_t id;
+        memcpy(&id, data + at, sizeof(id));
+        if (id < FAULTY_IDS) {
+            __atomic_store_n(&f->result[id], result, __ATOMIC_RELEASE);
+        }
     }
 }
 
@@ -91,7 +94,7 @@ static int do_write(struct faulty_disk *f, struct tenon_io *io, int result)
     }
     if (io->op == TENON_IO_WRITE) {
         gather(io->iov, io->iov_count, data);
-        note_write(f, data, result);
+        note_write(f, data, io->bytes, result);
     }
     memcpy(f->cache + io->offset, data, bytes);
     return result;
@@ -165,7 +168,7 @@ static int faulty_submit(struct tenon_channel *channel, struct tenon_io *io)
         if (io->op == TENON_IO_WRITE) {
             uint8_t data[MOST] = { 0 };
             gather(io->iov, io->iov_count, data);
-            note_write(f, data, result);
+            note_write(f, data, io->bytes, result);
         }
     } else {
         note_overlaps(f, io);

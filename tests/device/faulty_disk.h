@@ -22,7 +22,7 @@ struct faulty_disk {
     pthread_mutex_t lock;
     pthread_cond_t more;
     uint8_t cache[FAULTY_BYTES], media[FAULTY_BYTES];
-    int result[FAULTY_IDS]; /* of each write, by the number in its first 8 bytes */
+    int result[FAULTY_IDS]; /* of each write, by the number in the first 8 bytes of its sectors */
     unsigned failed_others; /* operations but writes that were failed */
     unsigned permille;      /* how many of a thousand operations fail */
     uint32_t random;

@@ -341,8 +341,9 @@ static void item60_asynchronous_faults_in_any_order(void **state)
     pthread_mutex_lock(&faulty->lock);
     unsigned failed = faulty->failed_others, full = faulty->full, overlaps = faulty->overlapping;
     pthread_mutex_unlock(&faulty->lock);
-    assert_int_equal(m->failed_others, failed);
-    assert_true(failed > 0 && m->flushes > 0 && full > 0);
+    assert_true(m->failed_others <=
+                failed); /* of a merged read that failed, parts are read again */
+    assert_true(m->failed_others > 0 && m->flushes > 0 && full > 0);
     assert_int_equal(overlaps, 0); /* one after another, in order of arrival */
     end_model(state, m);
 }

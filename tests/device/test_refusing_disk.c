@@ -123,11 +123,16 @@ static void a_full_disk_is_asked_again(void **state)
     assert_int_equal(disk.refused, disk.full);
 }
 
-/* The disk has no room for one write: the one next to it, and the one after it, do not notice. */
+/*
+ * The disk has no room for one write: the one next to it, and the one after it, do not notice, even
+ * if all of them came to the disk as one.
+ */
 static int no_room(void *opaque, const struct fake_op *op)
 {
     (void)opaque;
-    return op->op == TENON_IO_WRITE && op->offset == 16 * 512 ? -ENOSPC : 0;
+    return op->op == TENON_IO_WRITE && op->offset <= 16 * 512 && op->offset + op->bytes > 16 * 512
+               ? -ENOSPC
+               : 0;
 }
 
 static void item29_no_space_for_one_request_only(void **state)

@@ -28,7 +28,7 @@ static void wait_held(struct rig *rig, unsigned count)
     assert_true(tnd_until(rig->driver, holds, &held));
 }
 
-/* Reads of one sector each, held by the disk. */
+/* Reads of one sector each, none beside another, held by the disk. */
 struct reads {
     struct rig *rig;
     unsigned queue, count;
@@ -39,7 +39,8 @@ static void send_reads(struct reads *reads, struct rig *rig, unsigned queue, uns
 {
     *reads = (struct reads){ .rig = rig, .queue = queue, .count = count };
     for (unsigned i = 0; i < count; i++) {
-        reads->r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = i, .in_bytes = 512 };
+        reads->r[i] =
+            (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = 2 * i, .in_bytes = 512 };
         assert_int_equal(tnd_blk_submit(rig->driver, queue, &reads->r[i]), 0);
     }
 }
@@ -119,7 +120,7 @@ static void item34_reset_while_the_disk_hangs(void **state)
     uint64_t where = 0;
 
     fake_hold(rig->fake, true);
-    memset(rig->image, EARLIER, READS * 512);
+    memset(rig->image, EARLIER, 2 * READS * 512);
     send_reads(&reads, rig, 0, READS);
     wait_held(rig, READS);
     uint16_t used = tnd_raw_used_idx(rig->driver->queues[0].ring);
@@ -245,7 +246,7 @@ static void item34_a_reset_in_the_middle_of_a_turn(void **state)
     rig->fake->fault_opaque = rig->device;
     pthread_mutex_unlock(&rig->fake->lock);
     for (unsigned i = 0; i < 16; i++) {
-        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = i, .in_bytes = 512 };
+        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = 2 * i, .in_bytes = 512 };
         assert_int_equal(tnd_blk_add(rig->driver, 0, &r[i]), 0);
     }
     tnd_kick(rig->driver, 0);

@@ -62,7 +62,7 @@ static void get_base_drains_a_slow_disk_VU_38(void **state)
     fake_hold(rig->fake, true);
     struct chain c[3];
     for (unsigned i = 0; i < 3; i++) {
-        c[i] = put_chain(rig, 0, 1, TN_BLK_T_IN, i);
+        c[i] = put_chain(rig, 0, 1, TN_BLK_T_IN, 2 * i);
     }
     await_held(rig, 3);
     send_only(d, TN_VU_GET_VRING_BASE, TN_VU_VERSION, &s, sizeof(s), -1);
