@@ -54,11 +54,11 @@ static bool follows(const struct blk_request *a, const struct blk_request *b)
 
 /* A part of a turn. Requests have numbers from 1, in their order of arrival; 0 is none. */
 struct window {
-    struct blk_request *at[WINDOW + 1];
-    unsigned count;
-    bool reads, changes;
     uint8_t next[WINDOW + 1], before[WINDOW + 1]; /* its neighbours on the disk */
     uint8_t starts[PLACES];                       /* transfers, by the sector where they start */
+    bool reads, changes;
+    unsigned count;
+    struct blk_request *at[WINDOW + 1]; /* the first `count` */
 };
 
 static unsigned place_of(uint64_t sector)
@@ -154,7 +154,8 @@ void blk_merge_order(struct tn_list *turn)
     struct tn_list *link = turn->next;
 
     while (link != turn && link->next != turn) {
-        struct window window = { .count = 0 };
+        struct window window;
+        memset(&window, 0, offsetof(struct window, at));
         for (; link != turn && window.count < WINDOW; link = link->next) {
             add(&window, at(link));
         }
