@@ -86,12 +86,15 @@ static void a_slot_begins_anew(void **state)
 
     p->request.verdict = TN_BLK_S_IOERR;
     p->request.stable = p->request.ordered = p->request.unmap = p->request.in_disk = true;
+    p->request.alone = true;
+    p->request.merge = (void *)p;
     p->request.blockers = p->request.range_count = p->request.range_next = 3;
     part_header(p, TN_BLK_T_FLUSH, 0);
     part_chain(p, 16, 1, 16);
     assert_true(blk_parse(&p->request));
     assert_int_equal(p->request.verdict, TN_BLK_S_OK);
     assert_false(p->request.stable || p->request.ordered || p->request.unmap || p->request.in_disk);
+    assert_true(!p->request.alone && !p->request.merge);
     assert_int_equal(p->request.blockers + p->request.range_count + p->request.range_next, 0);
     free(p);
 }
