@@ -134,17 +134,19 @@ static bool reads_what_changes(const struct window *window)
 }
 
 /* Lets each run stand where its first one to arrive stood; `end` is behind the window. */
-static void put_together(struct window *window, struct tn_list *end)
+static void put_together(const struct window *window, struct tn_list *end)
 {
+    bool placed[WINDOW + 1] = { false };
+
     for (unsigned i = 1; i <= window->count; i++) {
-        unsigned part = window->at[i] ? i : 0;
+        unsigned part = placed[i] ? 0 : i;
         while (window->before[part] != 0) {
             part = window->before[part];
         }
         for (; part != 0; part = window->next[part]) {
             tn_list_remove(&window->at[part]->link);
             tn_list_insert_before(end, &window->at[part]->link);
-            window->at[part] = NULL;
+            placed[part] = true;
         }
     }
 }

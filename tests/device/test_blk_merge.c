@@ -132,7 +132,7 @@ static void neighbours_are_one_operation(void **state)
     assert_int_equal(merged(turn), 14);
 }
 
-/* As a sort by sector would find them; a run stands where its first stood, the rest is as it was. */
+/* As a sort by sector finds them; a run stands where its first stood, the rest is as it was. */
 static void in_whatever_order_they_arrive(void **state)
 {
     struct turn *turn = turn_new(state, NULL);
