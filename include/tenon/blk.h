@@ -30,6 +30,20 @@ enum {
     TENON_POLL_OFF = -1
 };
 
+/*
+ * What becomes of a request that the disk has failed. A request that is parked is not answered: it
+ * waits, without touching guest memory, for tenon_device_resume, which tries it again. Others go on
+ * meanwhile: they are tried as ever, but for what has to follow the parked one (a FLUSH its writes,
+ * a write an earlier one that it overlaps). A pause does not wait for parked requests, a stop of
+ * their queue ends them with an I/O error, a reset drops them. There is TENON_EVENT_PARKED, and the
+ * counters `parked` and `parked_now`.
+ */
+enum tenon_on_error {
+    TENON_ON_ERROR_REPORT = 0, /* an I/O error */
+    TENON_ON_ERROR_STOP = 1,   /* parked */
+    TENON_ON_ERROR_ENOSPC = 2  /* parked if the disk has no space left, else an I/O error */
+};
+
 struct tenon_blk_opts {
     size_t size;
     const char *name;        /* default "blk" */
@@ -62,6 +76,7 @@ struct tenon_blk_opts {
      * their own.
      */
     int poll_us;
+    enum tenon_on_error on_error;
 };
 
 /*

@@ -27,7 +27,12 @@ enum tenon_event {
     /* the driver broke a queue; `detail` says how; it has to reset the device */
     TENON_EVENT_BROKEN = 1,
     TENON_EVENT_STARTED = 2, /* the first queue runs */
-    TENON_EVENT_STOPPED = 3  /* no queue runs any more */
+    TENON_EVENT_STOPPED = 3, /* no queue runs any more */
+    /*
+     * a request failed, and is kept until tenon_device_resume (tenon_blk_opts.on_error); `detail`
+     * says what failed, where and why. For the first of a queue; more may follow it silently
+     */
+    TENON_EVENT_PARKED = 4
 };
 
 /* Returns soon; does not pause, reset or free the device. */
@@ -39,8 +44,9 @@ TENON_API const char *tenon_device_name(const struct tenon_device *device);
 
 /*
  * Pause: take nothing new, finish what is in flight, deliver what interrupts are owed; then no
- * guest memory is touched until resume. Queues keep their positions. 0 when that is so, also for a
- * device that was never started; -ETIMEDOUT when it is not so after `timeout_ms` (the device goes
+ * guest memory is touched until resume (or until the driver's side stops a queue, which ends what
+ * is parked there). Queues keep their positions. 0 when that is so, also for a device that was
+ * never started; -ETIMEDOUT when it is not so after `timeout_ms` (the device goes
  * on trying; call again, or resume). Not on a worker of the device.
  */
 TENON_API int tenon_device_pause(struct tenon_device *device, unsigned timeout_ms);
@@ -54,7 +60,8 @@ TENON_API int tenon_device_pause_begin(struct tenon_device *device, void (*done)
 
 /*
  * Goes on where pause stopped: rings are looked at once without a kick. 0, also when it was not
- * paused. A pause that is not complete yet is given up, and its done is not called. Any thread.
+ * paused. A pause that is not complete yet is given up, and its done is not called. Requests that
+ * are parked (TENON_EVENT_PARKED) are tried again, once. Any thread.
  */
 TENON_API int tenon_device_resume(struct tenon_device *device);
 

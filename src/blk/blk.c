@@ -22,10 +22,28 @@ enum { POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000 };
 _Static_assert(sizeof(struct tn_blk_config) == 0x48, "config space as BLK-03..13 lay it out");
 
 static const char *const counter_names[] = {
-    "reads",          "writes",          "flushes",           "discards",     "write_zeroes",
-    "read_bytes",     "written_bytes",   "disk_errors",       "refused",      "unsupported",
-    "disk_busy",      "errors_no_space", "errors_io",         "errors_other", "refused_malformed",
-    "refused_memory", "refused_range",   "refused_read_only", "merged",       NULL,
+    "reads",
+    "writes",
+    "flushes",
+    "discards",
+    "write_zeroes",
+    "read_bytes",
+    "written_bytes",
+    "disk_errors",
+    "refused",
+    "unsupported",
+    "disk_busy",
+    "errors_no_space",
+    "errors_io",
+    "errors_other",
+    "refused_malformed",
+    "refused_memory",
+    "refused_range",
+    "refused_read_only",
+    "merged",
+    "parked",
+    "parked_now",
+    NULL,
 };
 _Static_assert(sizeof(counter_names) / sizeof(*counter_names) - 1 ==
                    BLK_COUNT_END - TN_COUNT_COMMON,
@@ -142,6 +160,9 @@ static const struct tn_device_type blk_type = {
     .release = blk_release,
     .poll = blk_lane_poll,
     .drop = blk_drop,
+    .retry = blk_park_retry,
+    .give_up = blk_park_end,
+    .memory_changed = blk_park_memory,
     .stop = blk_lane_leave,
     .free = free_blk,
 };
@@ -188,6 +209,10 @@ static int check_opts(struct tenon_blk_opts *opts)
         return tn_error(-EINVAL, "%s: cannot poll for %d microseconds; use 1 to %d", opts->name,
                         opts->poll_us, POLL_MAX_US);
     }
+    if (opts->on_error > TENON_ON_ERROR_ENOSPC) {
+        return tn_error(-EINVAL, "%s: %d is not one of enum tenon_on_error", opts->name,
+                        (int)opts->on_error);
+    }
     if (opts->worker_count && !opts->workers) {
         return tn_error(-EINVAL, "%s: worker_count is %u, but no workers were given", opts->name,
                         opts->worker_count);
@@ -205,6 +230,7 @@ static int take_disk(struct blk *blk, const struct tenon_blk_opts *opts)
     }
     blk->disk = tn_disk_get(opts->disk);
     blk->cache = opts->cache;
+    blk->on_error = opts->on_error;
     blk->block_bytes = opts->block_bytes ? opts->block_bytes : blk->info.block_bytes;
     blk->capacity_sectors = blk->info.bytes / TN_BLK_SECTOR_BYTES;
     blk->read_only = opts->read_only || blk->info.read_only;

@@ -6,6 +6,7 @@
  *             status byte and used length
  *   order.c   who goes before whom: flushes, overlapping writes              ranges.c   discard and
  *             write-zeroes      merge.c   neighbours on the disk, as one operation
+ *   park.c    what the disk has failed and is kept
  *   blk.c     the device object, features and config space
  */
 #ifndef TN_BLK_BLK_H
@@ -53,6 +54,8 @@ enum {
     BLK_COUNT_REFUSED_RANGE,     /* outside of the disk */
     BLK_COUNT_REFUSED_READ_ONLY,
     BLK_COUNT_MERGED, /* went through the disk along with another, which is not counted */
+    BLK_COUNT_PARKED, /* failed by the disk and kept; each time */
+    BLK_COUNT_PARKED_NOW,
     BLK_COUNT_END
 };
 
@@ -74,6 +77,8 @@ struct blk_request {
     bool unmap;          /* WRITE_ZEROES: every range may be deallocated */
     bool in_disk;        /* the disk has it, and may be asked to cancel it */
     bool alone;          /* together with its neighbours it failed: it is not merged again */
+    bool parked;         /* the disk has failed it, and it is kept */
+    bool dormant;        /* parked, or behind others: it touches no guest memory */
     uint8_t *status;     /* in guest memory */
     uint64_t sector;
     struct iovec *data; /* between header and status */
@@ -85,7 +90,7 @@ struct blk_request {
         ranges[BLK_RANGES_MAX]; /* WRITE: one; DISCARD, WRITE_ZEROES: as many as the driver sent */
     struct tn_list
         order; /* in blk_queue.order: writes that have not ended, and flushes that wait for them */
-    struct tn_list link;     /* in a turn, in a merged operation, or waiting for a full disk */
+    struct tn_list link; /* in a turn, in a merged operation, waiting for a full disk, or parked */
     struct blk_merge *merge; /* the operation that it is a part of; NULL: it is one itself */
     _Alignas(16) struct tenon_io io; /* last: the disk's scratch lies behind it */
 };
@@ -108,6 +113,7 @@ struct blk_queue {
     struct tn_list order;   /* see order.c */
     unsigned blocked;       /* requests in `order` with blockers */
     struct tn_slots merges; /* see merge.c */
+    struct tn_list parked;
 };
 
 struct blk {
@@ -117,6 +123,7 @@ struct blk {
     uint64_t capacity_sectors;   /* atomic */
     uint32_t block_bytes;
     enum tenon_cache cache;
+    enum tenon_on_error on_error;
     bool read_only;
     bool can_discard, can_zero, zero_unmaps;
     uint8_t writeback; /* atomic: config field */
@@ -150,6 +157,7 @@ void blk_submit(struct blk_request *request);
 void blk_prepare_io(struct blk_request *request);
 void blk_done(struct tenon_io *io, int result);
 void blk_resubmit_full(struct blk_lane *lane);
+void blk_fail(struct blk_request *request);
 void blk_drop(struct tn_queue *queue);
 
 /* parse.c: finds status, header and data. False: there is no place for a status. */
@@ -185,10 +193,26 @@ void blk_merge_order(struct tn_list *turn);
  */
 bool blk_merge_submit(struct tn_list *list);
 void blk_merge_cancel(struct blk_request *part);
+/* While it rests, a pause does not wait for it. */
+static inline void blk_rest(struct blk_request *request, bool dormant)
+{
+    struct tn_queue *queue = request->slot.queue;
+
+    queue->dormant += dormant;
+    queue->dormant -= request->dormant;
+    request->dormant = dormant;
+}
+
+/* park.c: the disk has failed it. False: it is to be answered, now. */
+bool blk_park(struct blk_request *request, int error);
+void blk_park_retry(struct tn_queue *queue);
+void blk_park_end(struct tn_queue *queue);
+void blk_park_memory(struct tn_queue *queue);
 
 /* ranges.c */
 bool blk_ranges_read(const struct blk *blk, struct blk_request *request);
 void blk_ranges_next(struct blk_request *request);
+void blk_ranges_again(struct blk_request *request); /* the one before was not done */
 
 /* lane.c */
 int blk_lane_join(struct tn_queue *queue);

@@ -72,6 +72,7 @@ int blk_lane_join(struct tn_queue *queue)
     own->queue = queue;
     own->lane = lane;
     tn_list_init(&own->order);
+    tn_list_init(&own->parked);
     queue->type_data = own;
     return 0;
 }

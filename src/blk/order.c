@@ -58,12 +58,19 @@ bool blk_order_enter(struct blk_queue *queue, struct blk_request *request)
     }
     request->ordered = true;
     tn_list_append(&queue->order, &request->order);
-    return !is_flush(request) && request->blockers == 0;
+    blk_rest(request, is_flush(request) || request->blockers != 0);
+    return !request->dormant;
+}
+
+static void make_ready(struct blk_request *request, struct tn_list *ready)
+{
+    blk_rest(request, false);
+    tn_list_append(ready, &request->link);
 }
 
 /*
  * A write has ended: `ready` gets the links of those that may go to the disk now, in order of
- * arrival.
+ * arrival. Also for one that ends while it waits itself.
  */
 void blk_order_leave(struct blk_queue *queue, struct blk_request *request, struct tn_list *ready)
 {
@@ -73,15 +80,17 @@ void blk_order_leave(struct blk_queue *queue, struct blk_request *request, struc
         struct blk_request *later = at(link);
         if (later->blockers != 0 && overlap(request, later) && --later->blockers == 0) {
             queue->blocked--;
-            tn_list_append(ready, &later->link);
+            make_ready(later, ready);
         }
     }
     tn_list_remove(&request->order);
     request->ordered = false;
+    queue->blocked -= request->blockers != 0;
+    blk_rest(request, false);
     while (!tn_list_empty(&queue->order) && is_flush(at(queue->order.next))) {
         struct blk_request *flush = at(queue->order.next);
         tn_list_remove(&flush->order);
         flush->ordered = false;
-        tn_list_append(ready, &flush->link);
+        make_ready(flush, ready);
     }
 }

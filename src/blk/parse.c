@@ -38,6 +38,7 @@ bool blk_parse(struct blk_request *request)
     request->stable = request->ordered = request->unmap = request->in_disk = false;
     request->alone = false;
     request->merge = NULL;
+    request->parked = request->dormant = false;
     request->blockers = 0;
     request->range_count = request->range_next = 0;
     request->data_bytes = 0;

@@ -71,3 +71,10 @@ void blk_ranges_next(struct blk_request *request)
     io->bytes = range->bytes;
     io->iov_count = 0;
 }
+
+void blk_ranges_again(struct blk_request *request)
+{
+    bool ranged = request->type == TN_BLK_T_DISCARD || request->type == TN_BLK_T_WRITE_ZEROES;
+
+    request->range_next -= ranged && request->range_next != 0;
+}

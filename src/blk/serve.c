@@ -8,10 +8,10 @@
  *   ring <--return------------------ answer <--------------------------------------------'
  *
  * A request is in the ring, in its turn, held by a limit (device/limit.c), behind others (order.c),
- * in front of a full disk, in the disk, or answered; each arrow has one function. Here: the order
- * of the steps. Not here: what is legal (check.c), what a request looks like in memory (parse.c),
- * who goes before whom (order.c), which of them go as one (merge.c). Runs on the queue's worker;
- * takes no lock, allocates nothing.
+ * in front of a full disk, in the disk, parked (park.c), or answered; each arrow has one function.
+ * Here: the order of the steps. Not here: what is legal (check.c), what a request looks like in
+ * memory (parse.c), who goes before whom (order.c), which of them go as one (merge.c). Runs on the
+ * queue's worker; takes no lock, allocates nothing.
  */
 #include "blk/blk.h"
 
@@ -126,11 +126,6 @@ void blk_release(struct tn_queue *queue, struct tn_list *slots)
     submit_turn(queue, &turn);
 }
 
-static bool is_ranged(const struct blk_request *request)
-{
-    return request->type == TN_BLK_T_DISCARD || request->type == TN_BLK_T_WRITE_ZEROES;
-}
-
 /* The disk's view of what the request, or its next range, asks for. */
 void blk_prepare_io(struct blk_request *request)
 {
@@ -184,7 +179,7 @@ void blk_submit(struct blk_request *request)
     if (error == -EAGAIN) {
         request->in_disk = false;
         tn_queue_count(queue, BLK_COUNT_DISK_BUSY, 1);
-        request->range_next -= request->range_next != 0 && is_ranged(request);
+        blk_ranges_again(request);
         tn_list_append(&lane->full, &request->link);
         tenon_timer_set(lane->retry, tenon_now() + BLK_RETRY_NS);
     } else if (error < 0) {
@@ -251,6 +246,18 @@ static void count_error(struct tn_queue *queue, int error)
                    !queue->dropping); /* then it may have been cancelled */
 }
 
+/*
+ * A disk that turns out not to be able to: the driver hears it in the standard's words, and nothing
+ * is lost.
+ */
+void blk_fail(struct blk_request *request)
+{
+    request->verdict = TN_BLK_S_IOERR;
+    tn_queue_count(request->slot.queue, BLK_COUNT_ERRORS, !request->slot.queue->dropping);
+    tn_spans_count(&request->slot);
+    end(request);
+}
+
 /* The disk has finished with one request, on this worker. */
 void blk_done(struct tenon_io *io, int result)
 {
@@ -262,13 +269,14 @@ void blk_done(struct tenon_io *io, int result)
     tn_spans_step(&request->slot, TN_SPAN_DISK);
     if (result < 0) {
         count_error(request->slot.queue, result);
-        /*
-         * A disk that turns out not to be able to: the driver hears it in the standard's words, and
-         * nothing is lost.
-         */
-        request->verdict = TN_BLK_S_IOERR;
-        tn_queue_count(request->slot.queue, BLK_COUNT_ERRORS, 1);
-    } else if (request->range_next < request->range_count && !request->slot.queue->dropping) {
+        if (blk_park(request, result)) {
+            blk_resubmit_full(lane);
+        } else {
+            blk_fail(request);
+        }
+        return;
+    }
+    if (request->range_next < request->range_count && !request->slot.queue->dropping) {
         blk_submit(request);
         tn_channel_commit(lane->blk->disk, lane->channel);
         blk_resubmit_full(lane); /* what has ended left a place, maybe for others */
@@ -304,6 +312,7 @@ void blk_drop(struct tn_queue *queue)
 {
     struct blk_lane *lane = blk_queue_of(queue)->lane;
 
+    blk_park_end(queue);
     drop_full(queue, lane); /* first: a place that a cancelled one leaves is not for them */
     for (uint32_t i = 0; i < queue->slots.count; i++) {
         struct blk_request *request = blk_request_of(tn_slots_at(&queue->slots, i));

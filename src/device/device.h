@@ -62,6 +62,13 @@ struct tn_device_type {
     bool (*poll)(struct tn_queue *queue);
     void (*drop)(
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
+    /*
+     * Of a type whose requests may rest until the device is resumed (NULL: they never do): they go
+     * on now; they end, for the queue stops; those end whose memory has gone, for memory changed.
+     */
+    void (*retry)(struct tn_queue *queue);
+    void (*give_up)(struct tn_queue *queue);
+    void (*memory_changed)(struct tn_queue *queue);
     bool (*stop)(
         struct tn_queue
             *queue); /* nothing is in flight: undo start; false: not yet, tn_queue_closed follows */
@@ -214,6 +221,11 @@ struct tn_queue {
     bool view_open;
     struct tn_slots slots;
     uint32_t in_flight;
+    /*
+     * Those of them that touch no guest memory until another one ends or the device is resumed: a
+     * pause does not wait for them.
+     */
+    uint32_t dormant;
     uint64_t unpublished_since;
     uint64_t log_from;         /* see fault.c: from when on its log is as empty as ever */
     void *type_data;           /* the type's, from start to stop */
@@ -258,6 +270,19 @@ void tn_queue_break(struct tn_queue *queue, const char *why);
  */
 void tn_queue_breathe(struct tn_queue *queue);
 
+/* The request waits long: it moves on to the memory of now. False: a part of its own is gone. */
+static inline bool tn_queue_repin(struct tn_slot *slot)
+{
+    return tn_view_repin(&slot->queue->view, &slot->table, slot->chain.iov,
+                         slot->chain.readable + slot->chain.writable);
+}
+
+/* Whether one more line may be logged about what a guest can make happen again and again. */
+bool tn_queue_may_log(struct tn_queue *queue);
+
+/* Has somebody looked at the end of the turn, though nothing was returned. */
+void tn_queue_finish(struct tn_queue *queue);
+
 /* What the type's stop() left open is closed. */
 void tn_queue_closed(struct tn_queue *queue);
 
@@ -290,7 +315,6 @@ struct tn_queue *tn_queue_at(const struct tenon_device *device,
 int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct tenon_mem *mem);
 void tn_queue_set_kick(struct tn_queue *queue, int fd);
 void tn_queue_look(struct tn_queue *queue);
-void tn_queue_finish(struct tn_queue *queue);
 void tn_queue_teardown(struct tn_queue *queue);
 
 /* polling.c */

@@ -14,7 +14,7 @@ enum { LOG_BURST = 16 };
 static const uint64_t LOG_EVERY_NS = 1000000000;
 
 /* A driver can reset and break its queue thousands of times a second: the log must not grow so. */
-static bool may_log(struct tn_queue *queue)
+bool tn_queue_may_log(struct tn_queue *queue)
 {
     uint64_t now = tenon_now();
 
@@ -43,7 +43,7 @@ void tn_queue_break(struct tn_queue *queue, const char *why)
         tn_vq_break(queue->vq, why);
     }
     tn_queue_count(queue, TN_COUNT_BROKEN, 1);
-    if (may_log(queue)) {
+    if (tn_queue_may_log(queue)) {
         tn_log(TENON_LOG_WARNING, "%s: queue %u stopped: %s; the driver has to reset the device",
                device->name, queue->index, why);
     }

@@ -10,8 +10,9 @@
  *   HELD          -          DRAINING   -          RUNNING    -
  *   DRAINING      -          -          -          -          OFF
  *
- * DRAINED means that nothing is in flight, all is published, and the last interrupt is delivered. A
- * queue that its driver broke takes nothing, but lives through the same states.
+ * DRAINED means that nothing is in flight (of a queue that pauses: but what rests until the device
+ * is resumed), all is published, and the last interrupt is delivered. A queue that its driver broke
+ * takes nothing, but lives through the same states.
  */
 #include "device/device.h"
 
@@ -174,6 +175,9 @@ static void enter(struct tn_queue *queue, enum tn_queue_state state)
     default: /* PAUSING, DRAINING: it is over when nothing is in flight, which may be now */
         set_state(queue, state);
         tn_limit_let_through(queue);
+        if (state == TN_QUEUE_DRAINING && queue->type_started && queue->device->type->give_up) {
+            queue->device->type->give_up(queue);
+        }
         tn_queue_finish(queue);
         break;
     }
@@ -313,6 +317,10 @@ void tn_life_reconcile(struct tn_queue *queue)
         return;
     }
     tn_life_event(queue, paused ? TN_EVENT_HOLD : TN_EVENT_RELEASE);
+    if (!paused && queue->state == TN_QUEUE_RUNNING && queue->type_started &&
+        queue->device->type->retry) {
+        queue->device->type->retry(queue);
+    }
 }
 
 void tn_life_quiet_heard(struct tn_queue *queue)

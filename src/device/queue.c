@@ -206,7 +206,8 @@ static void finish(struct tn_task *task)
             tn_queue_rest(queue);
         }
     }
-    if (queue->in_flight == 0 && !queue->closing) {
+    uint32_t dormant = queue->state == TN_QUEUE_PAUSING ? queue->dormant : 0;
+    if (queue->in_flight == dormant && !queue->closing) {
         tn_life_event(queue, TN_EVENT_DRAINED);
     }
 }
@@ -230,6 +231,9 @@ static void on_view_changed(struct tenon_post *post)
         tn_queue_break(queue, tn_vq_broken(queue->vq));
     }
     tn_limit_let_go_of_memory(queue);
+    if (queue->type_started && queue->device->type->memory_changed) {
+        queue->device->type->memory_changed(queue);
+    }
 }
 
 static void view_changed(struct tn_view *view)

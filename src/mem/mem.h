@@ -49,6 +49,12 @@ bool tn_view_refresh(struct tn_view *view);
 /* A request that was translated through the view pins its table until it has ended. */
 struct tn_table *tn_view_pin(struct tn_view *view);
 void tn_view_unpin(struct tn_view *view, struct tn_table *table);
+/*
+ * A request that waits long holds up nobody who removes memory: its pin moves on to the view's
+ * table. False, and nothing changes, when a byte of its iovecs is not there any more.
+ */
+bool tn_view_repin(struct tn_view *view, struct tn_table **pinned, const struct iovec *iov,
+                   unsigned count);
 
 /* Whether a region of the view's table was hit by SIGBUS: somebody truncated the file under it. */
 bool tn_view_poisoned(const struct tn_view *view);

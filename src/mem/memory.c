@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/num.h"
 #include "base/opts.h"
 #include "mem/table.h"
 
@@ -208,6 +209,43 @@ void tn_view_unpin(struct tn_view *view, struct tn_table *table)
     } else {
         tn_table_put(table);
     }
+}
+
+/* Iovecs may reach over several regions, where these are neighbours in our memory, too. */
+static bool still_there(const struct tn_table *table, const struct iovec *iov)
+{
+    const uint8_t *at = iov->iov_base;
+    size_t left = at ? iov->iov_len : 0; /* else it is a hole, which touches nothing */
+
+    while (left != 0) {
+        const struct tn_region *region = NULL;
+        for (unsigned i = 0; i < table->count && !region; i++) {
+            const struct tn_region *r = table->regions[i];
+            region = at >= r->host && (uint64_t)(at - r->host) < r->bytes ? r : NULL;
+        }
+        if (!region) {
+            return false;
+        }
+        size_t step = (size_t)tn_min_u64(left, region->bytes - (uint64_t)(at - region->host));
+        at += step;
+        left -= step;
+    }
+    return true;
+}
+
+bool tn_view_repin(struct tn_view *view, struct tn_table **pinned, const struct iovec *iov,
+                   unsigned count)
+{
+    struct tn_table *old = *pinned;
+
+    for (unsigned i = 0; i < count && old != view->table; i++) {
+        if (!still_there(view->table, &iov[i])) {
+            return false;
+        }
+    }
+    *pinned = tn_view_pin(view);
+    tn_view_unpin(view, old);
+    return true;
 }
 
 bool tn_view_poisoned(const struct tn_view *view)

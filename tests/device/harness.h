@@ -128,8 +128,11 @@ struct rig {
     char socket_name[32];            /* vhost-user: abstract name of the listener */
     struct tenon_worker *workers[3];
     unsigned worker_count, queue_workers;
-    unsigned broken, started, stopped; /* events of the device; read with rig_event */
-    char why[200]; /* what the first break of a queue was for; read after rig_await_event */
+    /* events of the device; read with rig_event */
+    unsigned broken, started, stopped, parked;
+    /* what the first break of a queue, or the first park, was for; read after rig_await_event */
+    char why[200];
+    bool has_why;
 };
 
 /* Fails the test when anything goes wrong. `options` may be NULL. */

@@ -40,11 +40,13 @@ static void on_event(void *opaque, struct tenon_device *device, enum tenon_event
 {
     struct rig *rig = opaque;
     (void)device;
-    if (event == TENON_EVENT_BROKEN && rig_event(&rig->broken) == 0) {
+    if ((event == TENON_EVENT_BROKEN || event == TENON_EVENT_PARKED) &&
+        !__atomic_exchange_n(&rig->has_why, true, __ATOMIC_SEQ_CST)) {
         snprintf(rig->why, sizeof(rig->why), "%s", detail);
     }
     unsigned *counter = event == TENON_EVENT_BROKEN    ? &rig->broken
                         : event == TENON_EVENT_STARTED ? &rig->started
+                        : event == TENON_EVENT_PARKED  ? &rig->parked
                                                        : &rig->stopped;
     __atomic_fetch_add(counter, 1, __ATOMIC_SEQ_CST);
 }

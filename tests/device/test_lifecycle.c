@@ -5,48 +5,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "load.h"
+#include "untouched.h"
 
 enum { BOUND_MS = 5000, HUNG_MS = 60 };
-
-/* ---- guest memory that must not be touched ---- */
-
-struct quiet_check {
-    struct rig *rig;
-    struct tnd_snapshot *before;
-};
-
-static void set_rights(struct rig *rig, int rights)
-{
-    for (unsigned i = 0; rig->mmio && i < rig->ram->count; i++) {
-        const struct tnd_region *r = &rig->ram->regions[i];
-        assert_int_equal(tnd_ram_protect(rig->ram, r->gpa, r->bytes, rights), 0);
-    }
-}
-
-/* From here on the device may neither write guest memory nor (where it is in this process) read. */
-static struct quiet_check expect_untouched(struct rig *rig)
-{
-    struct quiet_check check = { .rig = rig, .before = tnd_ram_snapshot(rig->ram) };
-
-    assert_non_null(check.before);
-    set_rights(rig, PROT_NONE);
-    return check;
-}
-
-static void was_untouched(struct quiet_check *check)
-{
-    uint64_t where = 0;
-
-    set_rights(check->rig, PROT_READ | PROT_WRITE);
-    if (!tnd_snapshot_holds(check->before, &where)) {
-        fail_msg("a paused device wrote to 0x%llx", (unsigned long long)where);
-    }
-    tnd_snapshot_free(check->before);
-}
 
 static void kick_all(struct rig *rig)
 {
@@ -71,9 +35,9 @@ static void item52_pause_before_start_and_start_while_paused(void **state)
     assert_int_equal(tnd_start(rig->driver, NULL), 0);
     assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
     assert_int_equal(tnd_blk_submit(rig->driver, 0, &r), 0);
-    struct quiet_check check = expect_untouched(rig);
+    struct untouched check = untouched_from_here(rig);
     kick_all(rig);
-    was_untouched(&check);
+    untouched_till_here(&check);
     assert_int_equal(tenon_device_resume(rig->device), 0);
     assert_int_equal(tnd_blk_wait(rig->driver, 0, &r), 0);
     assert_int_equal(r.status, TN_BLK_S_OK);
@@ -92,9 +56,9 @@ static void item52_reset_while_paused(void **state)
     assert_int_equal(tnd_reset(rig->driver), 0);
     assert_int_equal(tnd_start(rig->driver, NULL), 0);
     assert_int_equal(tnd_blk_submit(rig->driver, 0, &r), 0);
-    struct quiet_check check = expect_untouched(rig);
+    struct untouched check = untouched_from_here(rig);
     kick_all(rig);
-    was_untouched(&check);
+    untouched_till_here(&check);
     /* And once more, with a start that is held back. */
     assert_int_equal(tnd_reset(rig->driver), 0);
     tnd_blk_forget(rig->driver, &r);
@@ -115,9 +79,9 @@ static void item52_pause_under_full_load_is_bounded(void **state)
         uint64_t begin = tnd_now_ms();
         assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
         assert_true(tnd_now_ms() - begin < BOUND_MS);
-        struct quiet_check check = expect_untouched(rig);
+        struct untouched check = untouched_from_here(rig);
         kick_all(rig);
-        was_untouched(&check);
+        untouched_till_here(&check);
         assert_int_equal(tenon_device_resume(rig->device), 0);
         load_run(load, 20);
     }
@@ -184,9 +148,9 @@ static void item52_pause_over_a_hung_disk_is_never_a_false_yes(void **state)
     assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
     /* What was in flight is finished, and the interrupt that is owed for it has come (BASIC-30). */
     assert_true(tnd_irq_take(rig->driver, 0));
-    struct quiet_check check = expect_untouched(rig);
+    struct untouched check = untouched_from_here(rig);
     kick_all(rig);
-    was_untouched(&check);
+    untouched_till_here(&check);
     assert_int_equal(tnd_blk_reap(rig->driver, 0), 4);
     assert_int_equal(tenon_device_resume(rig->device), 0);
     rig_check_alive(rig, 0);
@@ -247,10 +211,10 @@ static void item54_free_with_io_in_flight(void **state)
     rig->device = NULL;
     assert_int_equal(fake_held(rig->fake), 0);
     assert_int_equal(rig->fake->channels, 0);
-    struct quiet_check check = expect_untouched(rig);
+    struct untouched check = untouched_from_here(rig);
     pthread_join(thread, NULL);
     tnd_settle(rig->driver, 5);
-    was_untouched(&check);
+    untouched_till_here(&check);
     for (unsigned i = 0; i < 8; i++) {
         tnd_blk_forget(rig->driver, &r[i]);
     }
