@@ -226,7 +226,8 @@ bool blk_options_read(struct blk_options *options, int argc, char **argv, int pa
         report_error("no disk was named; try `tenon blk disk.img`, or --help");
         return false;
     }
-    if (!disk_list_read(&options->list, options->read_only)) {
+    if (!disk_list_read(&options->list, options->read_only) ||
+        !disk_list_check_errors(&options->list, options->admin.control)) {
         return false;
     }
     for (unsigned i = 0; i < options->list.count; i++) {

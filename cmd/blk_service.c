@@ -281,7 +281,8 @@ static int open_admin(struct service *service)
     for (unsigned i = 0; i < service->options->list.count; i++) {
         const struct export *export = &service->exports[i];
         const struct control_disk disk = { export->options->name, export->options->file,
-                                           export->disk, export->device, &export->connected };
+                                           export->disk,          export->device,
+                                           &export->connected,    export->options->news };
         if (!admin_add(&service->admin, &disk)) {
             return EXIT_CANNOT;
         }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk_news.h"
 #include "report.h"
 
 enum { SOCKET_MODE = 0600 };
@@ -19,17 +20,8 @@ void control_answer(struct asker *asker, const char *key, struct json_object *va
     }
     json_object_object_add(answer, key, value);
     if (peer->fd >= 0 && peer->generation == asker->generation) {
-        size_t bytes;
-        const char *text =
-            json_object_to_json_string_length(answer, JSON_C_TO_STRING_PLAIN, &bytes);
-        char *line = malloc(bytes + 1);
         peer->owed--;
-        if (line) {
-            memcpy(line, text, bytes);
-            line[bytes] = '\n';
-            peer_put(peer, line, bytes + 1);
-            free(line);
-        }
+        peer_put_line(peer, json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
     }
     json_object_put(answer);
 }
@@ -86,6 +78,7 @@ bool control_add(struct control *control, const struct control_disk *disk)
     }
     control->disks = grown;
     grown[control->disk_count++] = *disk;
+    disk_news_listen(disk->news, control->peers.worker, control_hear, control);
     return true;
 }
 
@@ -93,6 +86,9 @@ void control_close(struct control *control)
 {
     if (!control) {
         return;
+    }
+    for (unsigned i = 0; i < control->disk_count; i++) {
+        disk_news_listen(control->disks[i].news, NULL, NULL, NULL);
     }
     control_forget(control);
     peers_close(&control->peers);

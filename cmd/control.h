@@ -14,6 +14,7 @@
 #include <tenon/worker.h>
 
 struct control;
+struct disk_news;
 struct tenon_device;
 
 /* A disk that can be asked about; all of it outlives the control socket. */
@@ -23,6 +24,7 @@ struct control_disk {
     struct tenon_disk *disk;
     struct tenon_device *device;
     const bool *connected; /* whether a front-end is there; NULL: always */
+    struct disk_news *news;
 };
 
 /*

@@ -95,6 +95,7 @@ static struct json_object *disk_status(const struct control_disk *disk)
     } else {
         add_text(status, "trouble", tenon_error());
     }
+    control_add_parked(disk, status, "last_error");
     return status;
 }
 
@@ -230,7 +231,8 @@ static const struct command {
     { "version", do_version },  { "status", do_status },
     { "stats", do_stats },      { "set-limits", control_set_limits },
     { "pause", control_pause }, { "resume", control_resume },
-    { "resize", do_resize },    { "quit", do_quit },
+    { "resize", do_resize },    { "events", control_events },
+    { "quit", do_quit },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -244,7 +246,7 @@ static void refuse_command(struct asker *asker, const char *name)
     const char *nearest = tenon_nearest(name, names);
     control_error(asker,
                   "there is no command '%s'; %s%s%sthere are version, status, stats, set-limits, "
-                  "pause, resume, resize and quit",
+                  "pause, resume, resize, events and quit",
                   name, nearest ? "did you mean '" : "", nearest ? nearest : "",
                   nearest ? "'? " : "");
 }

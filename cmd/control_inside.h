@@ -1,6 +1,6 @@
 /*
- * control_inside.h: between control.c (connections), control_commands.c (what they ask for) and
- * control_pause.c (what is answered later).
+ * control_inside.h: between control.c (connections), control_commands.c (what they ask for),
+ * control_pause.c (what is answered later) and control_events.c (what nobody asked for).
  */
 #ifndef TENON_CONTROL_INSIDE_H
 #define TENON_CONTROL_INSIDE_H
@@ -37,6 +37,13 @@ int control_named_disk(struct control *control, struct asker *asker, struct json
 void control_ok(struct asker *asker, struct json_object *answer);
 void control_error(struct asker *asker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* control_events.c */
+void control_events(struct control *control, struct asker *asker, struct json_object *question);
+/* There is news: tells those who want to hear it. */
+void control_hear(void *control, struct disk_news *news);
+/* How many requests are kept, as "parked", and why the last one was, under this name. */
+void control_add_parked(const struct control_disk *disk, struct json_object *to, const char *why);
 
 /* control_limits.c */
 void control_set_limits(struct control *control, struct asker *asker, struct json_object *question);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cmd.h"
+#include "disk_news.h"
 #include "disk_options.h"
 #include "report.h"
 
@@ -35,6 +36,9 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
         .no_event_idx = options->no_event_idx,
         .poll_us = options->poll_us,
         .limits = &options->limits,
+        .on_error = options->on_error,
+        .event = disk_news_event,
+        .opaque = options->news,
     };
     struct limit_group_options *group = options->group;
     int result = 0;

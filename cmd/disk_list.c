@@ -198,6 +198,19 @@ bool disk_list_read(struct disk_list *list, bool read_only)
     return read_disks(list, read_only) && tell_names_apart(list) && join_groups(list);
 }
 
+bool disk_list_check_errors(const struct disk_list *list, bool control)
+{
+    for (unsigned i = 0; i < list->count && !control; i++) {
+        if (list->disks[i].on_error != TENON_ON_ERROR_REPORT) {
+            report_error("disk '%s': on-error keeps requests until they are resumed over the "
+                         "control socket, and there is none; add --control PATH",
+                         list->disks[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 void disk_list_free(struct disk_list *list)
 {
     for (unsigned i = 0; i < list->count; i++) {

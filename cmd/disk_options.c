@@ -15,6 +15,7 @@
 
 #include <tenon/opts.h>
 
+#include "disk_news.h"
 #include "limit_options.h"
 #include "report.h"
 
@@ -117,22 +118,39 @@ static bool take_queue_size(struct reading *reading, const char *value)
     return true;
 }
 
+/* The place of `value` among the words; -1: it is none of them, which was reported. */
+static int take_word(const char *key, const char *value, const char *const *words, const char *all)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            return i;
+        }
+    }
+    const char *nearest = tenon_nearest(value, words);
+    report_error("%s=%s is not possible; %s%s%sthere are %s", key, value,
+                 nearest ? "did you mean " : "", nearest ? nearest : "", nearest ? "? " : "", all);
+    return -1;
+}
+
 static bool take_cache(struct reading *reading, const char *value)
 {
     static const char *const modes[] = { "writeback", "writethrough", "unsafe", NULL };
     static const enum tenon_cache caches[] = { TENON_CACHE_WRITEBACK, TENON_CACHE_WRITETHROUGH,
                                                TENON_CACHE_UNSAFE };
-    for (unsigned i = 0; modes[i]; i++) {
-        if (strcmp(value, modes[i]) == 0) {
-            reading->disk->cache = caches[i];
-            return true;
-        }
-    }
-    const char *nearest = tenon_nearest(value, modes);
-    report_error("cache=%s is not a cache mode; %s%s%sthere are writeback, writethrough and unsafe",
-                 value, nearest ? "did you mean " : "", nearest ? nearest : "",
-                 nearest ? "? " : "");
-    return false;
+    int found = take_word("cache", value, modes, "writeback, writethrough and unsafe");
+    reading->disk->cache = caches[found < 0 ? 0 : found];
+    return found >= 0;
+}
+
+/* QEMU's words for werror=. Its `ignore` is missing: it tells guests that lost data is safe. */
+static bool take_on_error(struct reading *reading, const char *value)
+{
+    static const char *const words[] = { "report", "stop", "enospc", NULL };
+    static const enum tenon_on_error policies[] = { TENON_ON_ERROR_REPORT, TENON_ON_ERROR_STOP,
+                                                    TENON_ON_ERROR_ENOSPC };
+    int found = take_word("on-error", value, words, "report, stop and enospc");
+    reading->disk->on_error = policies[found < 0 ? 0 : found];
+    return found >= 0;
 }
 
 static bool take_switch(const char *key, const char *value, bool *to)
@@ -205,6 +223,7 @@ static const struct key keys[] = {
     { "queue-size", take_queue_size },
     { "cache", take_cache },
     { "read-only", take_read_only },
+    { "on-error", take_on_error },
     { "discard", take_discard },
     { "event-idx", take_event_idx },
     { "poll-us", take_poll_us },
@@ -309,7 +328,11 @@ bool disk_options_read(struct disk_options *disk, const char *text, bool read_on
         report_error("out of memory");
         return false;
     }
-    bool done = take_pairs(&reading, text);
+    disk->news = disk_news_new();
+    bool done = disk->news && take_pairs(&reading, text);
+    if (!disk->news) {
+        report_error("out of memory");
+    }
     if (reading.read_only) {
         put_spec(&reading, "read-only", "on");
     }
@@ -329,4 +352,5 @@ void disk_options_free(struct disk_options *disk)
     free(disk->file);
     free(disk->socket);
     free(disk->limit_group);
+    disk_news_free(disk->news);
 }

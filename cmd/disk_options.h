@@ -11,6 +11,8 @@
 
 enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUE_SIZE = 1024 };
 
+struct disk_news;
+
 /* One --limit-group. */
 struct limit_group_options {
     char name[DISK_NAME_BYTES];
@@ -29,6 +31,7 @@ struct disk_options {
     unsigned queues;               /* 0: not named */
     unsigned queue_size;
     enum tenon_cache cache;
+    enum tenon_on_error on_error;
     bool no_discard;
     bool no_event_idx;
     int poll_us;     /* as in struct tenon_blk_opts */
@@ -36,6 +39,7 @@ struct disk_options {
     struct tenon_limits limits;
     char *limit_group;                 /* NULL: none */
     struct limit_group_options *group; /* the one of this name */
+    struct disk_news *news;            /* of its device, once that is made */
 };
 
 struct disk_list {
@@ -57,6 +61,8 @@ bool disk_list_add_file(struct disk_list *list, const char *path, bool is_operan
 bool disk_list_add_group(struct disk_list *list, const char *text);
 /* Reads all that were added; no two will have the same name. */
 bool disk_list_read(struct disk_list *list, bool read_only);
+/* Whether somebody can resume what is kept; `control`: there is a control socket. */
+bool disk_list_check_errors(const struct disk_list *list, bool control);
 void disk_list_free(struct disk_list *list);
 
 /* disk_options.c: reads one. */

@@ -69,6 +69,20 @@ void peer_put(struct peer *peer, const char *text, size_t bytes)
     send_out(peer);
 }
 
+void peer_put_line(struct peer *peer, const char *text)
+{
+    size_t bytes = strlen(text);
+    char *line = malloc(bytes + 1);
+    if (!line) {
+        drop(peer);
+        return;
+    }
+    memcpy(line, text, bytes);
+    line[bytes] = '\n';
+    peer_put(peer, line, bytes + 1);
+    free(line);
+}
+
 static void peer_ready(void *opaque, int fd, unsigned events)
 {
     struct peer *peer = opaque;

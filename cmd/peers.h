@@ -23,6 +23,7 @@ struct peer {
     char *out; /* what the socket did not take yet */
     size_t out_bytes;
     bool closing;             /* it leaves when it has everything */
+    bool marked;              /* by the owner; whoever comes is not */
     unsigned owed;            /* answers that are still to come */
     unsigned long generation; /* counts those who have had this place */
     unsigned long arrival;    /* the least has been here longest */
@@ -48,5 +49,7 @@ void peers_close(struct peers *peers);
 void peer_take(struct peer *peer, size_t bytes);
 /* Sends; a peer that does not read is dropped, so look at fd and generation afterwards. */
 void peer_put(struct peer *peer, const char *text, size_t bytes);
+/* The same, with an end of line behind it. */
+void peer_put_line(struct peer *peer, const char *text);
 
 #endif

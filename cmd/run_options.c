@@ -219,7 +219,8 @@ static bool check_options(struct run_options *options)
             (unsigned long long)(options->huge_page_bytes / mib));
         return false;
     }
-    return disk_list_read(&options->list, false) && check_disks(options);
+    return disk_list_read(&options->list, false) && check_disks(options) &&
+           disk_list_check_errors(&options->list, options->admin.control);
 }
 
 bool run_options_read(struct run_options *options, int argc, char **argv)

@@ -200,8 +200,8 @@ static int open_admin(struct service *service)
     }
     for (unsigned i = 0; i < service->options->list.count; i++) {
         const struct disk_options *options = &service->options->list.disks[i];
-        const struct control_disk disk = { options->name, options->file, service->disks[i],
-                                           service->devices[i], NULL };
+        const struct control_disk disk = { options->name,       options->file, service->disks[i],
+                                           service->devices[i], NULL,          options->news };
         if (!admin_add(&service->admin, &disk)) {
             return EXIT_CANNOT;
         }

@@ -139,6 +139,17 @@ static void print_causes(struct json_object *earlier, struct json_object *disk, 
     }
 }
 
+/* Its guest waits for whoever runs the process. */
+static void print_parked(struct json_object *disk)
+{
+    uint64_t parked = total(disk, "parked_now");
+    if (parked > 0) {
+        printf("%-*.*s parked until resumed: %" PRIu64 " request%s that the disk has failed\n",
+               NAME_WIDTH, NAME_WIDTH, json_object_get_string(member(disk, "name")), parked,
+               parked == 1 ? "" : "s");
+    }
+}
+
 static void print_titles(bool rates)
 {
     char clock[16];
@@ -170,6 +181,10 @@ static void print_status(struct json_object *status)
         }
         printf(", engine %s, %s\n", json_object_get_string(member(disk, "engine")),
                json_object_get_boolean(member(disk, "connected")) ? "in use" : "not in use");
+        if (json_object_get_uint64(member(disk, "parked")) > 0) {
+            printf("%s: %s\n", json_object_get_string(member(disk, "name")),
+                   json_object_get_string(member(disk, "last_error")));
+        }
     }
     putchar('\n');
 }
@@ -191,6 +206,7 @@ void stat_table_print(struct json_object *status, struct json_object *before,
         const char *name = json_object_get_string(member(disk, "name"));
         struct json_object *earlier = before ? find_disk(before, name) : NULL;
         print_causes(earlier, disk, name);
+        print_parked(disk);
         stat_histogram_print(name, member(earlier, "latency_ns"), member(disk, "latency_ns"));
     }
 }

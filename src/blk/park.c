@@ -132,9 +132,14 @@ static struct blk_request *first_of(const struct blk_queue *own)
 void blk_park_retry(struct tn_queue *queue)
 {
     struct blk_queue *own = blk_queue_of(queue);
+    struct tenon_disk_info info = { .size = sizeof(info) };
     struct tn_list again;
     struct tn_list *link;
 
+    if (tn_list_empty(&own->parked)) {
+        return;
+    }
+    tenon_disk_info(blk_of(queue)->disk, &info); /* a file that was cut short may be whole again */
     tn_list_init(&again);
     while (!tn_list_empty(&own->parked)) {
         struct blk_request *request = first_of(own);

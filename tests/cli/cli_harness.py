@@ -187,6 +187,37 @@ class FrontEnd:
         self.close()
 
 
+class Guest:
+    """guest.c: a driver that runs, and does a line at a time."""
+
+    def __init__(self, where):
+        command = [*os.environ.get('EMULATOR', '').split(), os.environ['GUEST'], where]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, bufsize=1)
+        assert self.line() == 'runs'
+
+    def line(self):
+        if not select.select([self.process.stdout], [], [], 2 * PATIENCE)[0]:
+            raise AssertionError('the guest says nothing')
+        return self.process.stdout.readline().strip()
+
+    def ask(self, text):
+        self.process.stdin.write(text + '\n')
+        return self.line()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *rest):
+        self.process.stdin.close()
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
 def answers(where):
     with FrontEnd(where) as front_end:
         return front_end.features() >> VIRTIO_F_VERSION_1 & 1 == 1

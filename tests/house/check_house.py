@@ -36,7 +36,7 @@ PROGRAMS = {
     "cmd": (), "vmm": (), "examples": (), "backends": (), "bench": ("driver",),
     "driver": ("base", "spec"),
     "tests/device": ("base", "spec", "driver"), "tests/kill9": ("base", "spec", "driver"),
-    "tests/linux": (), "tests/cli": (), "tests/abi": (), "tests/vmm": (),
+    "tests/linux": (), "tests/cli": ("base", "spec", "driver"), "tests/abi": (), "tests/vmm": (),
     "tests/bare": ("base", "spec"),
 }
 # Folders of programs whose door another one may open; a test sees all of the folder it tests.
