@@ -11,6 +11,7 @@
 #include "base/iov.h"
 #include "base/num.h"
 #include "base/shared.h"
+#include "disk/host.h"
 
 void tn_mapped_init(struct tn_mapped *mapped, const struct tn_body_ops *ops, void *body,
                     const struct tn_mapped_file *file)
@@ -20,7 +21,7 @@ void tn_mapped_init(struct tn_mapped *mapped, const struct tn_body_ops *ops, voi
     mapped->ops = ops;
     mapped->body = body;
     mapped->file = *file;
-    mapped->has_size = fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode);
+    mapped->block = fstat(file->fd, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
 void tn_mapping_end(struct tn_mapping *mapping)
@@ -64,17 +65,24 @@ int tn_mapping_renew(struct tn_mapping *mapping)
     return 0;
 }
 
+/* What lies behind the end within the last page is mapped all the same, and is no fault. */
+static bool reaches(const struct tn_mapped *mapped, uint64_t end)
+{
+    uint64_t bytes = 0;
+    struct stat st;
+
+    if (mapped->block) {
+        return tn_host_block_bytes(mapped->file.fd, &bytes) == 0 && bytes >= end;
+    }
+    return fstat(mapped->file.fd, &st) == 0 && (uint64_t)st.st_size >= end;
+}
+
 bool tn_mapping_sound(struct tn_mapping *mapping)
 {
     uint64_t end = mapping->end;
-    struct stat st;
 
     mapping->end = 0;
-    if (tn_guard_hit(mapping->guard)) {
-        return false;
-    }
-    return !mapping->mapped->has_size ||
-           (fstat(mapping->mapped->file.fd, &st) == 0 && (uint64_t)st.st_size >= end);
+    return !tn_guard_hit(mapping->guard) && reaches(mapping->mapped, end);
 }
 
 static void move(const struct tenon_io *io, uint8_t *at)

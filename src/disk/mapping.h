@@ -17,7 +17,7 @@ struct tn_mapped {
     const struct tn_body_ops *ops;
     void *body;
     struct tn_mapped_file file;
-    bool has_size; /* a file; a block device does not get shorter */
+    bool block; /* a block device */
 };
 
 void tn_mapped_init(struct tn_mapped *mapped, const struct tn_body_ops *ops, void *body,

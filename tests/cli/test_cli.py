@@ -2,7 +2,7 @@
 """What people and programs see of `tenon` (VU-104): options, messages, sockets, signals, readiness.
 The cases are in cli_*.py; each runs in an empty directory of its own.
 
-Usage: test_cli.py PROGRAM [CASE...]     prints TAP. Needs nothing but Python, and in $GUEST guest.c.
+Usage: test_cli.py PROGRAM [CASE...]     prints TAP. Needs Python, and guest.c as $GUEST.
 """
 
 import os

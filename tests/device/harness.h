@@ -140,6 +140,8 @@ struct rig *rig_new(void **state, const struct rig_options *options);
 /* The combination's rig ends now instead of after the test. */
 void rig_end(void **state);
 
+/* A truncated image that is mapped does not end the test; the rig's own image is looked after. */
+void rig_survive_sigbus(void);
 /* One more connection to the vhost-user listener. */
 int rig_connect(struct rig *rig);
 /* One turn of all workers; what the driver's crank is. */

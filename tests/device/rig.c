@@ -128,7 +128,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 }
 
 /* In each test: cmocka has handlers of its own. */
-static void survive_sigbus(void)
+void rig_survive_sigbus(void)
 {
     struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 
@@ -161,7 +161,7 @@ static void open_file(struct rig *rig, const struct rig_options *options)
                                     .no_discard = options->blk.no_discard,
                                     .block_bytes = options->blk.block_bytes };
     if (rig->mapped || rig->cached) {
-        survive_sigbus();
+        rig_survive_sigbus();
     }
     rig->image_fd = make_file(rig);
     must(rig->image_fd < 0 ? -errno : 0, "a file for the image");
