@@ -5,6 +5,7 @@
 #include "peers.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -71,15 +72,13 @@ void peer_put(struct peer *peer, const char *text, size_t bytes)
 
 void peer_put_line(struct peer *peer, const char *text)
 {
-    size_t bytes = strlen(text);
-    char *line = malloc(bytes + 1);
-    if (!line) {
+    char *line;
+    int bytes = asprintf(&line, "%s\n", text);
+    if (bytes < 0) {
         drop(peer);
         return;
     }
-    memcpy(line, text, bytes);
-    line[bytes] = '\n';
-    peer_put(peer, line, bytes + 1);
+    peer_put(peer, line, (size_t)bytes);
     free(line);
 }
 

@@ -312,7 +312,6 @@ void blk_drop(struct tn_queue *queue)
 {
     struct blk_lane *lane = blk_queue_of(queue)->lane;
 
-    blk_park_end(queue);
     drop_full(queue, lane); /* first: a place that a cancelled one leaves is not for them */
     for (uint32_t i = 0; i < queue->slots.count; i++) {
         struct blk_request *request = blk_request_of(tn_slots_at(&queue->slots, i));

@@ -64,7 +64,7 @@ struct tn_device_type {
         struct tn_queue *queue); /* the queue is reset: cancel what can be cancelled; may be NULL */
     /*
      * Of a type whose requests may rest until the device is resumed (NULL: they never do): they go
-     * on now; they end, for the queue stops; those end whose memory has gone, for memory changed.
+     * on now; they end, for the queue stops or is reset; those end whose memory has gone.
      */
     void (*retry)(struct tn_queue *queue);
     void (*give_up)(struct tn_queue *queue);

@@ -323,6 +323,42 @@ static void a_stop_of_the_queue_ends_them(void **state)
     stop_one(rig_with(state, TENON_ON_ERROR_STOP, 0), false);
 }
 
+static bool is_held(void *fake)
+{
+    return fake_held(fake) == 1;
+}
+
+static void ignore_stopped(void *opaque, unsigned queue, uint16_t next_avail)
+{
+    (void)queue;
+    (void)next_avail;
+    __atomic_store_n((bool *)opaque, true, __ATOMIC_SEQ_CST);
+}
+
+static bool is_set(void *opaque)
+{
+    return __atomic_load_n((bool *)opaque, __ATOMIC_SEQ_CST);
+}
+
+static void what_fails_while_the_queue_stops_is_answered(void **state)
+{
+    struct rig *rig = rig_with(state, TENON_ON_ERROR_STOP, -EIO);
+    struct tnd_blk_request r = write_at(BAD, SECTOR);
+    bool stopped = false;
+
+    fake_hold(rig->fake, true);
+    submit(rig, &r);
+    assert_true(tnd_until(rig->driver, is_held, rig->fake));
+    assert_int_equal(tenon_bus_queue_stop(rig->device, 0, false, ignore_stopped, &stopped), 0);
+    tnd_settle(rig->driver, 10);
+    assert_false(is_set(&stopped));
+    fake_release_all(rig->fake);
+    assert_true(tnd_until(rig->driver, is_set, &stopped));
+    assert_int_equal(tnd_blk_reap(rig->driver, 0), 1);
+    assert_int_equal(r.status, TN_BLK_S_IOERR);
+    assert_int_equal(rig_stat(rig, "parked", 0), 0);
+}
+
 static void also_while_the_device_is_paused(void **state)
 {
     stop_one(rig_with(state, TENON_ON_ERROR_STOP, 0), true);
@@ -464,6 +500,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(a_ring_full_of_them),
     RIG_TEST(a_pause_does_not_wait_for_them),
     RIG_TEST(a_stop_of_the_queue_ends_them),
+    RIG_TEST(what_fails_while_the_queue_stops_is_answered),
     RIG_TEST(also_while_the_device_is_paused),
     RIG_TEST(a_reset_drops_them),
     RIG_TEST(what_a_smaller_disk_has_not_is_not_kept),
