@@ -49,9 +49,11 @@ struct tenon_blk_opts {
     const char *name;        /* default "blk" */
     struct tenon_disk *disk; /* required; the device keeps it alive */
     /*
-     * Queue i runs on worker i mod n; they outlive the device. None: one of the device's own, whose
-     * thread is started by whoever starts the first queue (with virtio-mmio a vCPU's thread) and
-     * inherits that one's CPUs, scheduling and seccomp filters.
+     * Queue i runs on worker i mod n; they outlive the device. One may stand there several times,
+     * so an array with an entry for each queue is any mapping of queues to workers. None: of the
+     * device's own (own_workers), whose threads are started by whoever starts their first queue
+     * (with virtio-mmio a vCPU's thread) and inherit that one's CPUs, scheduling and seccomp
+     * filters.
      */
     struct tenon_worker **workers;
     unsigned worker_count;
@@ -77,6 +79,17 @@ struct tenon_blk_opts {
      */
     int poll_us;
     enum tenon_on_error on_error;
+    /*
+     * How many workers the device makes when it is given none: default 1, at most one for each
+     * queue. Each lives from the first queue that it serves until the transport is detached.
+     */
+    unsigned own_workers;
+    /*
+     * CPU numbers that these are bound to, copied: one for each worker when there are as many, else
+     * all of them for each. NULL: see `workers`.
+     */
+    const int *cpus;
+    unsigned cpu_count;
 };
 
 /*

@@ -37,25 +37,37 @@ enum tenon_loop {
 struct tenon_worker_opts {
     size_t size;
     const char *name; /* thread name, at most 15 characters are shown; default "tenon" */
-    const int *cpus;  /* CPU numbers that the thread is bound to; NULL: wherever the system likes */
+    /* CPU numbers that the thread is bound to; NULL: wherever the system likes */
+    const int *cpus;
     unsigned cpu_count;
     enum tenon_loop loop;
 };
 
-/* Makes a worker, without a thread. -EINVAL, -ENOMEM, -EMFILE, -ENOTSUP (the loop asked for does
- * not exist here). Any thread. */
+/*
+ * Makes a worker, without a thread. -EINVAL (also for a CPU that does not exist, or that this
+ * process may not use), -ENOMEM, -EMFILE, -ENOTSUP (the loop asked for does not exist here). Any
+ * thread.
+ */
 TENON_API int tenon_worker_new(const struct tenon_worker_opts *opts, struct tenon_worker **out);
 
 /*
  * Starts the worker's own thread, named and bound as asked. Errors are the system's: -EAGAIN (no
- * thread to be had), -EINVAL (a CPU that does not exist); -EALREADY the second time. Any thread,
- * once.
+ * thread to be had), -EINVAL (its CPUs are gone); -EALREADY the second time. Any thread, once.
  */
 TENON_API int tenon_worker_start(struct tenon_worker *worker);
 
 /* Binds the worker's thread to CPUs, now or when it starts; cpu_count 0: to none. -EINVAL. Any
  * thread. */
 TENON_API int tenon_worker_pin(struct tenon_worker *worker, const int *cpus, unsigned cpu_count);
+
+/* The name of its thread, as long as it lives. Any thread. */
+TENON_API const char *tenon_worker_name(const struct tenon_worker *worker);
+
+/*
+ * The CPUs that it was bound to: how many there are (0: it is not bound), of which the first `room`
+ * are stored. Any thread.
+ */
+TENON_API unsigned tenon_worker_cpus(struct tenon_worker *worker, int *cpus, unsigned room);
 
 /*
  * A descriptor that becomes readable when tenon_worker_run has something to do, for a worker

@@ -213,10 +213,6 @@ static int check_opts(struct tenon_blk_opts *opts)
         return tn_error(-EINVAL, "%s: %d is not one of enum tenon_on_error", opts->name,
                         (int)opts->on_error);
     }
-    if (opts->worker_count && !opts->workers) {
-        return tn_error(-EINVAL, "%s: worker_count is %u, but no workers were given", opts->name,
-                        opts->worker_count);
-    }
     return 0;
 }
 
@@ -264,6 +260,9 @@ int tenon_blk_new(const struct tenon_blk_opts *given, struct tenon_device **out)
         .queue_max = opts.queue_size,
         .workers = opts.workers,
         .worker_count = opts.worker_count,
+        .own_workers = opts.own_workers,
+        .cpus = opts.cpus,
+        .cpu_count = opts.cpu_count,
         .loop = opts.loop,
         .no_event_idx = opts.no_event_idx,
         .poll_ns = poll_ns(opts.poll_us),

@@ -38,26 +38,19 @@ int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
 
 void tenon_bus_detach(struct tenon_device *device)
 {
-    struct tenon_worker *own = NULL;
+    struct tenon_worker *own[TN_QUEUES_MAX];
 
     pthread_mutex_lock(&device->bus_lock);
     pthread_mutex_lock(&device->lock);
     struct tenon_mem *mem = device->mem;
     device->mem = NULL;
     device->bus = NULL;
-    if (device->owns_worker) { /* an unconnected device costs no thread */
-        own = device->workers[0];
-        device->owns_worker = false;
-        device->worker_count = 0;
-        for (unsigned i = 0; i < device->queue_count; i++) {
-            if (device->queues[i]) {
-                __atomic_store_n(&device->queues[i]->worker, NULL, __ATOMIC_RELEASE);
-            }
-        }
-    }
+    unsigned own_count = tn_workers_take(device, own); /* an unconnected device costs no thread */
     pthread_mutex_unlock(&device->lock);
     pthread_mutex_unlock(&device->bus_lock);
-    tenon_worker_free(own);
+    for (unsigned i = 0; i < own_count; i++) {
+        tenon_worker_free(own[i]);
+    }
     if (mem) {
         tn_mem_put(mem);
     }
@@ -91,29 +84,8 @@ static int need_queue(struct tenon_device *device, unsigned index, bool with_wor
         }
         __atomic_store_n(&device->queues[index], queue, __ATOMIC_RELEASE);
     }
-    if (with_worker && device->worker_count == 0) {
-        struct tenon_worker_opts opts = { .size = sizeof(opts),
-                                          .name = device->name,
-                                          .loop = device->loop };
-        int error = tenon_worker_new(&opts, &device->workers[0]);
-        if (error >= 0) {
-            error = tenon_worker_start(device->workers[0]);
-            if (error < 0) {
-                tenon_worker_free(device->workers[0]);
-            }
-        }
-        if (error < 0) {
-            return error;
-        }
-        device->worker_count = 1;
-        device->owns_worker = true;
-    }
-    if (with_worker && !queue->worker) {
-        __atomic_store_n(&queue->worker, device->workers[index % device->worker_count],
-                         __ATOMIC_RELEASE);
-    }
     *out = queue;
-    return 0;
+    return with_worker ? tn_workers_join(device, queue) : 0;
 }
 
 static int check_ring(struct tenon_device *device, unsigned index, const struct tenon_ring *ring)

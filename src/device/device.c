@@ -34,13 +34,11 @@ static const char *const common_counters[TN_COUNT_COMMON] = {
 int tn_device_init(struct tenon_device *device, const struct tn_device_init *init)
 {
     pthread_condattr_t attributes;
-    size_t workers = tn_max_u64(init->worker_count, 1);
 
     device->type = init->type;
     device->slot_bytes = init->slot_bytes;
     device->queue_count = init->queues;
     device->queue_max = init->queue_max;
-    device->worker_count = init->worker_count;
     device->loop = init->loop;
     device->no_event_idx = init->no_event_idx;
     device->poll_ns = init->poll_ns;
@@ -48,15 +46,13 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     device->event_opaque = init->event_opaque;
     device->name = strndup(init->name, NAME_MAX_BYTES);
     device->queues = calloc(init->queues, sizeof(struct tn_queue *));
-    device->workers = calloc(workers, sizeof(struct tenon_worker *));
-    if (!device->name || !device->queues || !device->workers) {
+    int error = device->name && device->queues
+                    ? tn_workers_init(device, init)
+                    : tn_error(-ENOMEM, "no memory for the device %s", init->name);
+    if (error < 0) {
         free(device->name);
         free(device->queues);
-        free(device->workers);
-        return tn_error(-ENOMEM, "no memory for the device %s", init->name);
-    }
-    for (unsigned i = 0; i < init->worker_count; i++) {
-        device->workers[i] = init->workers[i];
+        return error;
     }
     tn_list_init(&device->pause_waiters);
     pthread_mutex_init(&device->lock, NULL);
@@ -65,7 +61,7 @@ int tn_device_init(struct tenon_device *device, const struct tn_device_init *ini
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&device->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    int error = tn_limit_join(device, init->limits, init->limit_group);
+    error = tn_limit_join(device, init->limits, init->limit_group);
     if (error < 0) {
         tn_device_fini(device);
     }
@@ -81,8 +77,8 @@ void tn_device_fini(struct tenon_device *device)
     pthread_cond_destroy(&device->changed);
     pthread_mutex_destroy(&device->bus_lock);
     pthread_mutex_destroy(&device->lock);
+    tn_workers_fini(device);
     free(device->queues);
-    free(device->workers);
     free(device->name);
 }
 

@@ -115,9 +115,11 @@ struct tenon_device {
     char *name;
     size_t slot_bytes; /* one request of the type; begins with struct tn_slot */
     unsigned queue_count, queue_max;
-    struct tenon_worker **workers;
+    struct tenon_worker **workers; /* its own ones: NULL until they are needed; under lock */
     unsigned worker_count;
-    bool owns_worker; /* workers[0] is our own, made with the first queue */
+    bool owns_workers;
+    int *cpus; /* of its own workers */
+    unsigned cpu_count;
     enum tenon_loop loop;
     bool no_event_idx;
     uint64_t poll_ns; /* the longest that a queue looks before it sleeps */
@@ -158,6 +160,9 @@ struct tn_device_init {
     unsigned queues, queue_max;
     struct tenon_worker **workers;
     unsigned worker_count;
+    unsigned own_workers; /* that it makes when none are given; 0: 1 */
+    const int *cpus;      /* of those */
+    unsigned cpu_count;
     enum tenon_loop loop;
     bool no_event_idx; /* EVENT_IDX is not offered */
     uint64_t poll_ns;
@@ -306,6 +311,13 @@ struct tn_slot *tn_slots_take(struct tn_slots *slots);
 void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot);
 bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t count,
                           struct iovec **out);
+
+/* workers.c */
+int tn_workers_init(struct tenon_device *device, const struct tn_device_init *init);
+void tn_workers_fini(struct tenon_device *device);
+int tn_workers_join(struct tenon_device *device, struct tn_queue *queue); /* under lock */
+/* Its own ones, for the caller to free; no queue has them any more. Under lock. */
+unsigned tn_workers_take(struct tenon_device *device, struct tenon_worker *own[TN_QUEUES_MAX]);
 
 /* queue.c */
 struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index);

@@ -65,7 +65,8 @@ static bool crank(struct wait *wait)
     struct tenon_device *device = wait->device;
     bool cranked = false;
 
-    for (unsigned i = 0; i < device->worker_count; i++) {
+    /* Those of its own have threads. */
+    for (unsigned i = 0; i < device->worker_count && !device->owns_workers; i++) {
         struct tenon_worker *worker = device->workers[i];
         if (!tn_worker_has_thread(worker) && !tenon_worker_here(worker)) {
             tn_worker_wait(worker, is_over, wait, CRANK_MS);

@@ -99,7 +99,6 @@ int tn_notify_fd(int fd);
 /* The loop kind that the worker runs on, so that notifiers of the same kind are made for it. Any
  * thread. */
 enum tenon_loop tn_worker_loop(const struct tenon_worker *worker);
-const char *tn_worker_name(const struct tenon_worker *worker);
 
 /*
  * For the synchronous wrappers: waits until done() says true or `timeout_ms` is over; turns the
@@ -107,6 +106,9 @@ const char *tn_worker_name(const struct tenon_worker *worker);
  */
 bool tn_worker_wait(struct tenon_worker *worker, bool (*done)(void *opaque), void *opaque,
                     unsigned timeout_ms);
+
+/* place.c: whether threads of this process can be bound to these CPUs. -EINVAL. Any thread. */
+int tn_place_check(const int *cpus, unsigned count);
 
 /* Whether a thread of its own runs it (tenon_worker_start). */
 bool tn_worker_has_thread(const struct tenon_worker *worker);

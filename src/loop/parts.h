@@ -143,7 +143,6 @@ uint64_t tn_notifier_take(const struct tn_notifier *notifier);
 
 /* place.c: names and CPUs of threads, where the system has them. */
 void tn_place_name(const char *name);
-int tn_place_check(const int *cpus, unsigned count);
 int tn_place_move(pthread_t thread, const int *cpus, unsigned count);
 int tn_place_create(pthread_t *thread, const int *cpus, unsigned count, void *(*run)(void *),
                     void *opaque);

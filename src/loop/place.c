@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -19,14 +20,46 @@ void tn_place_name(const char *name)
     pthread_setname_np(pthread_self(), name);
 }
 
+/*
+ * What a thread could be bound to: the system cuts a request for all CPUs down to those of the
+ * process's cpuset that are online. It cuts every request so, and in silence as long as one is left
+ * over: therefore we look first. The calling thread has its own mask again afterwards; unless that
+ * was all of them, which it should stay if there will be more one day.
+ */
+static void find_permitted(cpu_set_t *permitted)
+{
+    cpu_set_t before;
+
+    memset(permitted, 0xff, sizeof(*permitted));
+    if (sched_getaffinity(0, sizeof(before), &before) != 0 ||
+        sched_setaffinity(0, sizeof(*permitted), permitted) != 0) {
+        return; /* unknown; binding will tell */
+    }
+    sched_getaffinity(0, sizeof(*permitted), permitted);
+    if (!CPU_EQUAL(&before, permitted)) {
+        sched_setaffinity(0, sizeof(before), &before);
+    }
+}
+
 int tn_place_check(const int *cpus, unsigned count)
 {
     long exist = sysconf(_SC_NPROCESSORS_CONF);
+    cpu_set_t permitted;
 
+    if (count == 0) {
+        return 0;
+    }
+    find_permitted(&permitted);
     for (unsigned i = 0; i < count; i++) {
         if (cpus[i] < 0 || cpus[i] >= exist || cpus[i] >= CPU_SETSIZE) {
             return tn_error(-EINVAL, "CPU %d does not exist; the CPUs here are 0 to %ld", cpus[i],
                             exist - 1);
+        }
+        if (!CPU_ISSET((size_t)cpus[i], &permitted)) {
+            return tn_error(-EINVAL,
+                            "CPU %d may not be used here: it is offline, or not in the cpuset of "
+                            "this process; use another one, or widen the cpuset",
+                            cpus[i]);
         }
     }
     return 0;

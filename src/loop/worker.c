@@ -46,7 +46,7 @@ enum tenon_loop tn_worker_loop(const struct tenon_worker *worker)
     return worker->ops->loop;
 }
 
-const char *tn_worker_name(const struct tenon_worker *worker)
+const char *tenon_worker_name(const struct tenon_worker *worker)
 {
     return worker->name;
 }
@@ -258,6 +258,17 @@ int tenon_worker_pin(struct tenon_worker *worker, const int *cpus, unsigned cpu_
     pthread_mutex_unlock(&worker->lock);
     free(copy);
     return error;
+}
+
+unsigned tenon_worker_cpus(struct tenon_worker *worker, int *cpus, unsigned room)
+{
+    pthread_mutex_lock(&worker->lock);
+    unsigned count = worker->cpu_count;
+    for (unsigned i = 0; i < count && i < room; i++) {
+        cpus[i] = worker->cpus[i];
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return count;
 }
 
 void tenon_worker_free(struct tenon_worker *worker)

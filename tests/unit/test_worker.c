@@ -73,7 +73,7 @@ static void options_are_checked(void **state)
     tenon_worker_free(NULL);
 
     assert_int_equal(tenon_worker_new(NULL, &worker), 0);
-    assert_string_equal(tn_worker_name(worker), "tenon");
+    assert_string_equal(tenon_worker_name(worker), "tenon");
     assert_int_not_equal(tn_worker_loop(worker), TENON_LOOP_AUTO);
     tenon_worker_free(worker);
 }
@@ -123,9 +123,14 @@ static void thread_is_named_bound_and_deaf_to_signals(void **state)
     assert_int_equal(tenon_worker_pin(worker, NULL, 0), 0);
     ask_worker(worker, &asked);
     assert_true(CPU_COUNT(&asked.cpus) >= 1);
+    assert_int_equal(tenon_worker_cpus(worker, &none, 1), 0);
+    assert_int_equal(none, 1000000);
     assert_int_equal(tenon_worker_pin(worker, &cpu, 1), 0);
     ask_worker(worker, &asked);
     assert_int_equal(CPU_COUNT(&asked.cpus), 1);
+    assert_int_equal(tenon_worker_cpus(worker, NULL, 0), 1);
+    assert_int_equal(tenon_worker_cpus(worker, &none, 1), 1);
+    assert_int_equal(none, cpu);
     tenon_worker_free(worker);
 }
 
