@@ -99,7 +99,7 @@ static void on_kick_fd(void *opaque, int fd, unsigned events)
     (void)events;
     if (rung > 0) {
         tn_queue_count(queue, TN_COUNT_KICKS, 1);
-        serve(&queue->serve_task);
+        tn_queue_look(queue); /* not served here: who kicks again has no second turn for it */
     } else if (rung < 0 && fd == queue->kick_fd) {
         /*
          * The other side of a pipe closed it. Silence it, the transport will say more. (Nothing to
