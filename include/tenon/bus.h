@@ -54,6 +54,13 @@ struct tenon_bus_ops {
 TENON_API int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
                                const struct tenon_bus_ops *ops, void *bus);
 
+/*
+ * The driver has gone, the transport stays: the workers that the device made for itself end, and
+ * come back with the next queue that starts. Nothing happens while the device is not quiet. Any
+ * thread but theirs.
+ */
+TENON_API void tenon_bus_rest(struct tenon_device *device);
+
 /* Disconnects. The device is quiet (tenon_bus_quiet has called back): no op is called any more. */
 TENON_API void tenon_bus_detach(struct tenon_device *device);
 

@@ -36,6 +36,23 @@ int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
     return error;
 }
 
+static void free_workers(struct tenon_worker **workers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        tenon_worker_free(workers[i]);
+    }
+}
+
+void tenon_bus_rest(struct tenon_device *device)
+{
+    struct tenon_worker *own[TN_QUEUES_MAX];
+
+    pthread_mutex_lock(&device->lock);
+    unsigned count = tn_device_is_quiet(device) ? tn_workers_take(device, own) : 0;
+    pthread_mutex_unlock(&device->lock);
+    free_workers(own, count);
+}
+
 void tenon_bus_detach(struct tenon_device *device)
 {
     struct tenon_worker *own[TN_QUEUES_MAX];
@@ -48,9 +65,7 @@ void tenon_bus_detach(struct tenon_device *device)
     unsigned own_count = tn_workers_take(device, own); /* an unconnected device costs no thread */
     pthread_mutex_unlock(&device->lock);
     pthread_mutex_unlock(&device->bus_lock);
-    for (unsigned i = 0; i < own_count; i++) {
-        tenon_worker_free(own[i]);
-    }
+    free_workers(own, own_count);
     if (mem) {
         tn_mem_put(mem);
     }

@@ -5,9 +5,9 @@
  *            submit -> the channel's batch     commit -> the pool's queue (one lock), threads woken
  *   thread:  queue -> body->run -> tenon_io_done (posts to the io's worker) -> queue ...
  *
- * The threads start with the first channel and end with the disk. They take operations in the order
- * of the queue, but these may end in any order. The link of an operation lies in its scratch, so
- * nothing is allocated on the way.
+ * The threads start with the first channel and end with the last one: a disk that nobody uses costs
+ * none. They take operations in the order of the queue, but these may end in any order. The link of
+ * an operation lies in its scratch, so nothing is allocated on the way.
  */
 #include "disk/body.h"
 
@@ -29,6 +29,8 @@ struct pool {
     pthread_cond_t work;  /* there is something in the queue, or the end has come */
     pthread_cond_t left;  /* a thread has left an operation for good */
     struct tn_list queue; /* struct item */
+    pthread_mutex_t crew; /* held while threads are started or ended; before `mutex` */
+    unsigned channels;    /* open; under `crew` */
     unsigned wanted, started, idle;
     bool stopping;
     pthread_t threads[TN_THREADS_MAX];
@@ -170,7 +172,10 @@ static int open_channel(void *disk, struct tenon_worker *worker, struct tenon_ch
     }
     channel->pool = pool;
     tn_list_init(&channel->batch);
+    pthread_mutex_lock(&pool->crew);
     r = start_threads(pool);
+    pool->channels += r == 0;
+    pthread_mutex_unlock(&pool->crew);
     if (r != 0) {
         free(channel);
         return r;
@@ -247,6 +252,11 @@ static void close_channel(struct tenon_channel *channel, void (*done)(void *opaq
         pthread_cond_wait(&pool->left, &pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
+    pthread_mutex_lock(&pool->crew);
+    if (--pool->channels == 0) {
+        stop_threads(pool);
+    }
+    pthread_mutex_unlock(&pool->crew);
     free(channel);
     done(opaque);
 }
@@ -266,6 +276,7 @@ static void free_pool(struct pool *pool)
     pthread_cond_destroy(&pool->left);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
+    pthread_mutex_destroy(&pool->crew);
     free(pool);
 }
 
@@ -311,6 +322,7 @@ int tn_threads_open(const struct tn_body_ops *ops, void *body, unsigned threads,
     pool->wanted = threads != 0 ? threads : TN_THREADS_DEFAULT;
     tn_list_init(&pool->queue);
     pthread_mutex_init(&pool->mutex, NULL);
+    pthread_mutex_init(&pool->crew, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->left, NULL);
     r = tn_disk_make(&threads_ops, pool, label, out);

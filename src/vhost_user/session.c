@@ -236,6 +236,7 @@ static enum tn_vu_outcome end_over(struct tenon_vhost_user *server)
 {
     tn_wire_close(&server->wire);
     server->state = TN_VU_IDLE;
+    tenon_bus_rest(server->device); /* an unconnected device costs no thread */
     tell(server, TENON_VHOST_USER_DISCONNECTED, server->why);
     if (server->closing) {
         finish(server);

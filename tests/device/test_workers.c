@@ -176,6 +176,28 @@ static void own_workers_live_while_they_are_needed(void **state)
     free_second(&second);
 }
 
+/* They also end when the driver has gone for now, and not before. */
+static void own_workers_end_when_nobody_drives_the_device(void **state)
+{
+    struct tenon_blk_opts blk = { .own_workers = 2 };
+    struct second second;
+
+    make_second(&second, state, &blk);
+    tenon_bus_rest(second.device);
+    start_second(&second);
+    struct tenon_worker *first = worker_of(&second, 0);
+    tenon_bus_rest(second.device);
+    assert_ptr_equal(worker_of(&second, 0), first);
+    check_alive(&second);
+    assert_int_equal(tnd_reset(second.driver), 0);
+    tenon_bus_rest(second.device);
+    assert_null(worker_of(&second, 0));
+    assert_null(worker_of(&second, 1));
+    start_second(&second);
+    check_alive(&second);
+    free_second(&second);
+}
+
 static void one_own_worker_has_the_name_of_the_device(void **state)
 {
     struct tenon_blk_opts blk = { 0 };
@@ -351,6 +373,7 @@ static void a_stuck_queue_delays_no_other_worker(void **state)
 static const struct rig_case cases[] = {
     RIG_TEST_ON(an_array_is_any_mapping, RIG_MMIO | RIG_INLINE),
     RIG_TEST_ON(own_workers_live_while_they_are_needed, RIG_MMIO | RIG_THREADS),
+    RIG_TEST_ON(own_workers_end_when_nobody_drives_the_device, RIG_MMIO | RIG_THREADS),
     RIG_TEST_ON(one_own_worker_has_the_name_of_the_device, RIG_MMIO | RIG_THREADS),
     RIG_TEST_ON(own_workers_are_bound, RIG_MMIO | RIG_THREADS),
     RIG_TEST_ON(what_does_not_fit_is_refused, RIG_MMIO | RIG_THREADS),

@@ -69,6 +69,11 @@ int tenon_bus_attach(struct tenon_device *device, struct tenon_mem *mem,
     return 0;
 }
 
+void tenon_bus_rest(struct tenon_device *device)
+{
+    (void)device;
+}
+
 void tenon_bus_detach(struct tenon_device *device)
 {
     device->mem = NULL;
