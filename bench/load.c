@@ -13,6 +13,7 @@
 #include <tenon/opts.h>
 
 #include "load.h"
+#include "tenon_driver.h"
 
 static const char *const kinds[] = {
     "read", "write", "seq-read", "seq-write", "write-flush", NULL
@@ -20,12 +21,13 @@ static const char *const kinds[] = {
 
 static int usage(const char *about)
 {
-    fprintf(stderr,
-            "load: %s\nUsage: load --socket PATH [--kind read|write|seq-read|seq-write|"
-            "write-flush] [--depth N] [--block BYTES] [--area SIZE]\n"
-            "            [--queues N] [--warm-ms N] [--run-ms N] [--pid N] [--cpu N] "
-            "[--poll on]\n",
-            about);
+    fprintf(
+        stderr,
+        "load: %s\nUsage: load --socket PATH [--kind read|write|seq-read|seq-write|"
+        "write-flush] [--depth N] [--block BYTES] [--area SIZE]\n"
+        "            [--queues N] [--ring ENTRIES] [--warm-ms N] [--run-ms N] [--pid N] [--cpu N] "
+        "[--poll on]\n",
+        about);
     return 2;
 }
 
@@ -68,7 +70,7 @@ static int take_option(struct load_options *options, const char *name, const cha
         { "--depth", &options->depth },   { "--block", &options->block },
         { "--queues", &options->queues }, { "--warm-ms", &options->warm_ms },
         { "--run-ms", &options->run_ms }, { "--pid", &options->pid },
-        { "--cpu", &options->cpu },
+        { "--cpu", &options->cpu },       { "--ring", &options->ring },
     };
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (strcmp(name, numbers[i].name) == 0 && number <= INT32_MAX) {
@@ -105,6 +107,7 @@ int main(int argc, char **argv)
                                     .warm_ms = 200,
                                     .run_ms = 1000,
                                     .queues = 1,
+                                    .ring = 512,
                                     .cpu = -1 };
     struct load_result result;
 
@@ -116,8 +119,9 @@ int main(int argc, char **argv)
     if (argc % 2 == 0 || !options.socket) {
         return usage(argc % 2 == 0 ? "an option without a value" : "no --socket");
     }
-    if (options.depth == 0 || options.depth > LOAD_RING / LOAD_SEGMENTS || options.queues == 0 ||
-        options.block == 0 || options.block % 512 != 0 || options.area < options.block) {
+    if (options.depth == 0 || options.depth > options.ring / LOAD_SEGMENTS || options.queues == 0 ||
+        options.queues > TND_MAX_QUEUES || options.block == 0 || options.block % 512 != 0 ||
+        options.area < options.block) {
         return usage("these numbers do not fit each other");
     }
     if (load_run(&options, &result) < 0) {

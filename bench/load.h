@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { LOAD_RING = 512, LOAD_SEGMENTS = 3 };
+enum { LOAD_SEGMENTS = 3 };
 
 /* How requests follow each other. */
 enum load_kind { LOAD_READ, LOAD_WRITE, LOAD_SEQ_READ, LOAD_SEQ_WRITE, LOAD_WRITE_FLUSH };
@@ -22,9 +22,10 @@ struct load_options {
     unsigned warm_ms; /* not measured */
     unsigned run_ms;
     unsigned queues;
-    bool poll; /* look at the ring instead of sleeping for interrupts */
-    pid_t pid; /* whose processor time is counted; 0: nobody's */
-    int cpu;   /* that this program is bound to; -1: none */
+    unsigned ring; /* entries of each queue */
+    bool poll;     /* look at the ring instead of sleeping for interrupts */
+    pid_t pid;     /* whose processor time is counted; 0: nobody's */
+    int cpu;       /* that this program is bound to; -1: none */
 };
 
 struct load_result {

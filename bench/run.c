@@ -9,6 +9,7 @@
  * the interrupt as a guest's driver does; polling never asks for one.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #include "tenon_driver.h"
 
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, HEADER = 16, SECTOR = 512, STATUS_UNSET = 0xee };
-enum { CLOCK_EVERY = 16 };
+enum { CLOCK_EVERY = 16, SLEEP_MOST_MS = 10000 };
 
 struct slot {
     uint64_t header, data, status; /* guest addresses */
@@ -175,18 +176,26 @@ static int turn(struct bench *bench, unsigned queue)
 
 /* ---- waiting ---- */
 
-/* Sleeps until an interrupt comes, unless there is something already. */
-static int sleep_for(struct bench *bench, unsigned queue)
+/* Sleeps until an interrupt of any queue comes, unless there is something already. */
+static int sleep_for(struct bench *bench)
 {
     struct tenon_driver *driver = bench->driver;
-    if (tnd_ring_irq_on(driver->queues[queue].ring)) {
-        return 0;
-    }
-    for (unsigned waited = 0; !tnd_irq_take(driver, queue); waited++) {
-        if (waited > 100) {
-            return -ETIMEDOUT;
+    unsigned queues = bench->options->queues;
+    struct pollfd fds[TND_MAX_QUEUES];
+
+    for (unsigned q = 0; q < queues; q++) {
+        if (tnd_ring_irq_on(driver->queues[q].ring)) {
+            return 0;
         }
-        driver->ops->irq_wait(driver, queue, 100);
+        fds[q] = (struct pollfd){ .fd = driver->queues[q].call_fd, .events = POLLIN };
+    }
+    if (poll(fds, queues, SLEEP_MOST_MS) <= 0) {
+        return -ETIMEDOUT;
+    }
+    for (unsigned q = 0; q < queues; q++) {
+        if (fds[q].revents != 0) {
+            tnd_irq_take(driver, q);
+        }
     }
     return 0;
 }
@@ -204,7 +213,7 @@ static int run_until(struct bench *bench, uint64_t end)
             return count;
         }
         if (count == 0 && !bench->options->poll) {
-            int error = sleep_for(bench, 0); /* several queues are for a driver that polls */
+            int error = sleep_for(bench);
             if (error < 0) {
                 return error;
             }
@@ -256,7 +265,7 @@ static int open_driver(struct bench *bench)
         .gpa = 0x100000,
         .bytes = (uint64_t)options->depth * options->queues * options->block * 2 + (16 << 20)
     };
-    struct tnd_setup setup = { .queues = options->queues, .queue_size = LOAD_RING };
+    struct tnd_setup setup = { .queues = options->queues, .queue_size = options->ring };
     int fd = connect_to(options->socket);
     if (fd < 0) {
         return complain(fd, options->socket);

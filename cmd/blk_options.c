@@ -14,8 +14,6 @@
 #include "args.h"
 #include "report.h"
 
-enum { MAX_WORKERS = 256 };
-
 enum option {
     OPTION_DISK = 1,
     OPTION_SOCKET_PATH,
@@ -25,6 +23,7 @@ enum option {
     OPTION_READ_ONLY,
     OPTION_SOCKET_MODE,
     OPTION_WORKERS,
+    OPTION_WORKER_CPUS,
     OPTION_EXIT_ON_DISCONNECT,
     OPTION_READY_FD,
     OPTION_CONTROL,
@@ -43,6 +42,7 @@ static const struct args_option table[] = {
     { "read-only", NULL, OPTION_READ_ONLY },
     { "socket-mode", "MODE", OPTION_SOCKET_MODE },
     { "workers", "N", OPTION_WORKERS },
+    { "worker-cpus", "LIST", OPTION_WORKER_CPUS },
     { "exit-on-disconnect", NULL, OPTION_EXIT_ON_DISCONNECT },
     { "ready-fd", "N", OPTION_READY_FD },
     { "control", "PATH", OPTION_CONTROL },
@@ -80,17 +80,6 @@ static bool take_mode(struct blk_options *options, const char *text)
     return true;
 }
 
-static bool take_workers(struct blk_options *options, const char *text)
-{
-    unsigned long count;
-    if (!args_number(text, 10, 1, MAX_WORKERS, &count)) {
-        report_error("--workers %s is not a number from 1 to %d", text, MAX_WORKERS);
-        return false;
-    }
-    options->workers = (unsigned)count;
-    return true;
-}
-
 static bool take_option(struct blk_options *options, int id, const char *value)
 {
     switch (id) {
@@ -120,7 +109,9 @@ static bool take_option(struct blk_options *options, int id, const char *value)
     case OPTION_SOCKET_MODE:
         return take_mode(options, value);
     case OPTION_WORKERS:
-        return take_workers(options, value);
+        return worker_pool_take_count(&options->pool, value);
+    case OPTION_WORKER_CPUS:
+        return worker_pool_take_cpus(&options->pool, value);
     case OPTION_EXIT_ON_DISCONNECT:
         options->exit_on_disconnect = true;
         return true;
@@ -234,10 +225,11 @@ bool blk_options_read(struct blk_options *options, int argc, char **argv, int pa
         struct disk_options *disk = &options->list.disks[i];
         disk->queues = disk->queues ? disk->queues : DEFAULT_QUEUES;
     }
-    return place_sockets(options);
+    return worker_pool_check(&options->pool, &options->list) && place_sockets(options);
 }
 
 void blk_options_free(struct blk_options *options)
 {
     disk_list_free(&options->list);
+    worker_pool_options_free(&options->pool);
 }

@@ -13,6 +13,7 @@
 #include "admin.h"
 #include "disk_options.h"
 #include "sockets.h"
+#include "worker_pool.h"
 
 enum { DEFAULT_QUEUES = 64 };
 
@@ -26,7 +27,7 @@ struct blk_options {
     bool read_only;
     bool exit_on_disconnect;
     bool help;
-    unsigned workers;   /* 0: each disk has one of its own */
+    struct worker_pool_options pool;
     int passed_sockets; /* by systemd */
 };
 

@@ -44,8 +44,8 @@ struct export
 struct service {
     const struct blk_options *options;
     struct export *exports;
-    struct tenon_worker *main;     /* sessions, signals */
-    struct tenon_worker **workers; /* twice the list, so that each disk can begin at another one */
+    struct tenon_worker *main; /* sessions, signals */
+    struct worker_pool pool;
     struct admin admin;
     struct tenon_timer *give_up;
     struct tenon_post stop_post;
@@ -160,10 +160,7 @@ static void front_end_event(void *opaque, struct tenon_vhost_user *server,
 
 static int make_device(struct export *export, unsigned index)
 {
-    struct service *service = export->service;
-    unsigned workers = service->options->workers;
-    return disk_device_make(export->options, export->disk,
-                            workers ? service->workers + index % workers : NULL, workers,
+    return disk_device_make(export->options, export->disk, &export->service->pool, index,
                             &export->device);
 }
 
@@ -205,31 +202,6 @@ static int serve(struct export *export)
     return EXIT_OK;
 }
 
-static int start_workers(struct service *service)
-{
-    unsigned count = service->options->workers;
-    if (count == 0) {
-        return EXIT_OK;
-    }
-    service->workers = calloc(2 * (size_t)count, sizeof(struct tenon_worker *));
-    if (!service->workers) {
-        report_error("out of memory");
-        return EXIT_CANNOT;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "tenon-%u", i % 1000);
-        struct tenon_worker_opts opts = { .size = sizeof(opts), .name = name };
-        struct tenon_worker **worker = &service->workers[i];
-        if (tenon_worker_new(&opts, worker) < 0 || tenon_worker_start(*worker) < 0) {
-            report_error("cannot start worker thread %u: %s", i, tenon_error());
-            return EXIT_CANNOT;
-        }
-        service->workers[count + i] = *worker;
-    }
-    return EXIT_OK;
-}
-
 static int start_main(struct service *service)
 {
     struct tenon_worker_opts opts = { .size = sizeof(opts), .name = "tenon" };
@@ -238,7 +210,7 @@ static int start_main(struct service *service)
         report_error("cannot make the main loop: %s", tenon_error());
         return EXIT_CANNOT;
     }
-    return start_workers(service);
+    return worker_pool_start(&service->pool, &service->options->pool);
 }
 
 static int start_exports(struct service *service)
@@ -331,10 +303,7 @@ static void free_service(struct service *service)
 {
     admin_close(&service->admin);
     free_exports(service);
-    for (unsigned i = 0; service->workers && i < service->options->workers; i++) {
-        tenon_worker_free(service->workers[i]);
-    }
-    free(service->workers);
+    worker_pool_end(&service->pool);
     daemon_forget_signals();
     tenon_timer_free(service->give_up);
     tenon_worker_free(service->main);

@@ -88,6 +88,7 @@ static struct json_object *disk_status(const struct control_disk *disk)
     add_bool(status, "connected", !disk->connected || *disk->connected);
     add_text(status, "engine", tenon_disk_engine(disk->disk, &why));
     add_text(status, "engine_why", why);
+    json_object_object_add(status, "workers", control_workers(disk));
     if (tenon_disk_info(disk->disk, &info) == 0) {
         add_number(status, "bytes", info.bytes);
         add_number(status, "block_bytes", info.block_bytes);

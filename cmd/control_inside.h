@@ -48,6 +48,9 @@ void control_add_parked(const struct control_disk *disk, struct json_object *to,
 /* control_limits.c */
 void control_set_limits(struct control *control, struct asker *asker, struct json_object *question);
 
+/* control_workers.c: the threads that serve it now, each with its CPUs and queues. */
+struct json_object *control_workers(const struct control_disk *disk);
+
 /* control_pause.c */
 void control_pause(struct control *control, struct asker *asker, struct json_object *question);
 void control_resume(struct control *control, struct asker *asker, struct json_object *question);

@@ -2,11 +2,13 @@
  * disk_device.c: from the options of a disk to the disk, and to the block device that a guest sees.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "cmd.h"
 #include "disk_news.h"
 #include "disk_options.h"
 #include "report.h"
+#include "worker_pool.h"
 
 int disk_device_open(const struct disk_options *options, struct tenon_disk **out)
 {
@@ -19,15 +21,19 @@ int disk_device_open(const struct disk_options *options, struct tenon_disk **out
 }
 
 int disk_device_make(const struct disk_options *options, struct tenon_disk *disk,
-                     struct tenon_worker **workers, unsigned worker_count,
-                     struct tenon_device **out)
+                     const struct worker_pool *pool, unsigned number, struct tenon_device **out)
 {
+    unsigned worker_count;
+    struct tenon_worker **workers = worker_pool_for(pool, options, number, &worker_count);
     struct tenon_blk_opts blk = {
         .size = sizeof(blk),
         .name = options->name,
         .disk = disk,
         .workers = workers,
         .worker_count = worker_count,
+        .own_workers = options->workers,
+        .cpus = options->cpus.values,
+        .cpu_count = options->cpus.count,
         .queues = options->queues,
         .queue_size = options->queue_size,
         .serial = options->serial,
@@ -42,6 +48,10 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
     };
     struct limit_group_options *group = options->group;
     int result = 0;
+    if (!workers) {
+        report_error("out of memory");
+        return EXIT_CANNOT;
+    }
     if (group && !group->group) {
         result = tenon_limit_group_new(&group->limits, &group->group);
     }
@@ -49,6 +59,7 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
         blk.limit_group = group ? group->group : NULL;
         result = tenon_blk_new(&blk, out);
     }
+    free(workers);
     if (result < 0) {
         report_error("disk '%s': %s", options->name, tenon_error());
         return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;

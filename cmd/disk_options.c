@@ -132,6 +132,21 @@ static int take_word(const char *key, const char *value, const char *const *word
     return -1;
 }
 
+static bool take_workers(struct reading *reading, const char *value)
+{
+    return take_number("workers", value, WORKERS_MAX, &reading->disk->workers);
+}
+
+static bool take_cpus(struct reading *reading, const char *value)
+{
+    return numbers_read(&reading->disk->cpus, "cpus", value);
+}
+
+static bool take_queue_workers(struct reading *reading, const char *value)
+{
+    return numbers_read(&reading->disk->queue_workers, "queue-workers", value);
+}
+
 static bool take_cache(struct reading *reading, const char *value)
 {
     static const char *const modes[] = { "writeback", "writethrough", "unsafe", NULL };
@@ -221,6 +236,9 @@ static const struct key keys[] = {
     { "serial", take_serial },
     { "queues", take_queues },
     { "queue-size", take_queue_size },
+    { "workers", take_workers },
+    { "cpus", take_cpus },
+    { "queue-workers", take_queue_workers },
     { "cache", take_cache },
     { "read-only", take_read_only },
     { "on-error", take_on_error },
@@ -342,6 +360,8 @@ bool disk_options_read(struct disk_options *disk, const char *text, bool read_on
     }
     if (done) {
         choose_name(disk);
+        /* CPUs without a number of workers: one worker for each. */
+        disk->workers = disk->workers ? disk->workers : disk->cpus.count;
     }
     return done && limit_check(&disk->limits, disk->name);
 }
@@ -353,4 +373,6 @@ void disk_options_free(struct disk_options *disk)
     free(disk->socket);
     free(disk->limit_group);
     disk_news_free(disk->news);
+    numbers_free(&disk->cpus);
+    numbers_free(&disk->queue_workers);
 }

@@ -9,7 +9,9 @@
 
 #include <tenon/blk.h>
 
-enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUE_SIZE = 1024 };
+#include "numbers.h"
+
+enum { DISK_NAME_BYTES = 64, SERIAL_BYTES = 20, DEFAULT_QUEUE_SIZE = 1024, WORKERS_MAX = 256 };
 
 struct disk_news;
 
@@ -30,6 +32,9 @@ struct disk_options {
     char serial[SERIAL_BYTES + 1]; /* empty: the name is used */
     unsigned queues;               /* 0: not named */
     unsigned queue_size;
+    unsigned workers;             /* of its own; 0: not named */
+    struct numbers cpus;          /* of those */
+    struct numbers queue_workers; /* of --workers, the one of each queue */
     enum tenon_cache cache;
     enum tenon_on_error on_error;
     bool no_discard;
@@ -69,10 +74,13 @@ void disk_list_free(struct disk_list *list);
 bool disk_options_read(struct disk_options *disk, const char *text, bool read_only);
 void disk_options_free(struct disk_options *disk);
 
-/* disk_device.c: opens the disk, and makes the device that is it. An exit code; was reported. */
+/*
+ * disk_device.c: opens the disk, and makes the device that is it, the how-manieth of those that
+ * share the pool. An exit code; was reported.
+ */
+struct worker_pool;
 int disk_device_open(const struct disk_options *options, struct tenon_disk **out);
 int disk_device_make(const struct disk_options *options, struct tenon_disk *disk,
-                     struct tenon_worker **workers, unsigned worker_count,
-                     struct tenon_device **out);
+                     const struct worker_pool *pool, unsigned number, struct tenon_device **out);
 
 #endif

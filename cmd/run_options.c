@@ -19,6 +19,8 @@ enum option {
     OPTION_CPUS,
     OPTION_DISK,
     OPTION_LIMIT_GROUP,
+    OPTION_WORKERS,
+    OPTION_WORKER_CPUS,
     OPTION_BOOT,
     OPTION_INTERRUPTS,
     OPTION_DEVICES,
@@ -39,6 +41,8 @@ static const struct args_option table[] = {
     { "cpus", "N", OPTION_CPUS },
     { "disk", "KEY=VALUE,...", OPTION_DISK },
     { "limit-group", "name=NAME,KEY=VALUE,...", OPTION_LIMIT_GROUP },
+    { "workers", "N", OPTION_WORKERS },
+    { "worker-cpus", "LIST", OPTION_WORKER_CPUS },
     { "boot", "auto|pvh|linux", OPTION_BOOT },
     { "interrupts", "auto|edge|level", OPTION_INTERRUPTS },
     { "devices", "acpi|cmdline", OPTION_DEVICES },
@@ -148,6 +152,10 @@ static bool take_option(struct run_options *options, int id, const char *value)
         return disk_list_add(&options->list, value);
     case OPTION_LIMIT_GROUP:
         return disk_list_add_group(&options->list, value);
+    case OPTION_WORKERS:
+        return worker_pool_take_count(&options->pool, value);
+    case OPTION_WORKER_CPUS:
+        return worker_pool_take_cpus(&options->pool, value);
     case OPTION_KERNEL:
         return args_once("kernel", value, &options->kernel);
     case OPTION_INITRD:
@@ -220,7 +228,8 @@ static bool check_options(struct run_options *options)
         return false;
     }
     return disk_list_read(&options->list, false) && check_disks(options) &&
-           disk_list_check_errors(&options->list, options->admin.control);
+           disk_list_check_errors(&options->list, options->admin.control) &&
+           worker_pool_check(&options->pool, &options->list);
 }
 
 bool run_options_read(struct run_options *options, int argc, char **argv)
@@ -244,4 +253,5 @@ bool run_options_read(struct run_options *options, int argc, char **argv)
 void run_options_free(struct run_options *options)
 {
     disk_list_free(&options->list);
+    worker_pool_options_free(&options->pool);
 }

@@ -10,6 +10,7 @@
 #include "admin.h"
 #include "disk_options.h"
 #include "vmm/vmm.h"
+#include "worker_pool.h"
 
 struct run_options {
     struct disk_list list;
@@ -20,6 +21,7 @@ struct run_options {
     struct admin_options admin;
     uint64_t memory_bytes, huge_page_bytes;
     unsigned cpus;
+    struct worker_pool_options pool;
     enum vmm_boot boot;
     enum vmm_trigger trigger;
     bool windows_in_command_line;

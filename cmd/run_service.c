@@ -35,6 +35,7 @@ struct service {
     struct tenon_device **devices;
     struct tenon_worker *main; /* signals; the machine's own callbacks */
     struct vmm *vmm;
+    struct worker_pool pool;
     struct admin admin;
     struct tenon_post wake; /* only ends the wait of the main loop */
     atomic_bool ended;      /* by itself, by a signal or by a key */
@@ -127,7 +128,7 @@ static int open_kvm(struct service *service)
 static int make_disks(struct service *service)
 {
     const struct disk_list *list = &service->options->list;
-    int result = EXIT_OK;
+    int result = worker_pool_start(&service->pool, &service->options->pool);
 
     service->disks = calloc(list->count + 1, sizeof(struct tenon_disk *));
     service->devices = calloc(list->count + 1, sizeof(struct tenon_device *));
@@ -139,8 +140,8 @@ static int make_disks(struct service *service)
         result = disk_device_open(&list->disks[i], &service->disks[i]);
     }
     for (unsigned i = 0; i < list->count && result == EXIT_OK; i++) {
-        result =
-            disk_device_make(&list->disks[i], service->disks[i], NULL, 0, &service->devices[i]);
+        result = disk_device_make(&list->disks[i], service->disks[i], &service->pool, i,
+                                  &service->devices[i]);
     }
     return result;
 }
@@ -370,6 +371,7 @@ static void free_service(struct service *service)
     }
     free(service->devices);
     free(service->disks);
+    worker_pool_end(&service->pool);
     run_stats_close();
     daemon_forget_signals();
     tenon_worker_free(service->main);

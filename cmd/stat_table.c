@@ -163,6 +163,41 @@ static void print_titles(bool rates)
     putchar('\n');
 }
 
+/* A list of numbers, with ranges: "0-3,8". */
+static void put_ranges(struct json_object *numbers)
+{
+    size_t count = numbers ? json_object_array_length(numbers) : 0;
+    for (size_t i = 0, next; i < count; i = next) {
+        int first = json_object_get_int(json_object_array_get_idx(numbers, i)), last = first;
+        for (next = i + 1; next < count; next++) {
+            if (json_object_get_int(json_object_array_get_idx(numbers, next)) != last + 1) {
+                break;
+            }
+            last++;
+        }
+        printf("%s%d", i > 0 ? "," : "", first);
+        if (last > first) {
+            printf("-%d", last);
+        }
+    }
+}
+
+static void print_workers(struct json_object *workers)
+{
+    for (size_t i = 0; workers && i < json_object_array_length(workers); i++) {
+        struct json_object *worker = json_object_array_get_idx(workers, i);
+        struct json_object *cpus = member(worker, "cpus");
+        printf("    queues ");
+        put_ranges(member(worker, "queues"));
+        printf(" on thread %s", json_object_get_string(member(worker, "name")));
+        if (cpus && json_object_array_length(cpus) > 0) {
+            printf(", CPUs ");
+            put_ranges(cpus);
+        }
+        putchar('\n');
+    }
+}
+
 /* What does not change: where the bytes are, and who uses them. */
 static void print_status(struct json_object *status)
 {
@@ -185,6 +220,7 @@ static void print_status(struct json_object *status)
             printf("%s: %s\n", json_object_get_string(member(disk, "name")),
                    json_object_get_string(member(disk, "last_error")));
         }
+        print_workers(member(disk, "workers"));
     }
     putchar('\n');
 }

@@ -37,11 +37,11 @@ def help_fits_a_screen():
 def help_names_every_option_and_key():
     text = run('blk', '--help').stdout
     words = """--disk --socket-path --fd --blk-file --read-only --socket-mode --workers --log
-               --exit-on-disconnect --ready-fd --print-capabilities file= memory= fd= socket= name=
-               serial= read-only= direct= discard= lock= offset= size= block-size= queues=
-               queue-size= engine= threads= cache= iops= iops-read= iops-write= bps=
-               bps-read= bps-write= -burst[-once]= limit-group= --limit-group
-               event-idx= poll-us="""
+               --exit-on-disconnect --ready-fd --print-capabilities file= memory= fd= socket=
+               name= serial= read-only= direct= discard= lock= offset= size= block-size=
+               queues= queue-size= engine= threads= cache= iops= iops-read= iops-write= bps=
+               bps-read= bps-write= -burst[-once]= limit-group= --limit-group event-idx=
+               poll-us= --worker-cpus workers= cpus= queue-workers="""
     for word in words.split():
         assert word in text, word
 

@@ -26,6 +26,7 @@ import cli_console
 import cli_streams
 import cli_limits
 import cli_errors
+import cli_workers
 
 
 def main():
