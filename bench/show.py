@@ -32,6 +32,7 @@ GOALS = [
     ('cached-seq-read-128k', 'tenon', 'QSD', 'per_second', 'least', 1.15),
     ('cached-seq-write-128k', 'tenon', 'QSD', 'per_second', 'least', 1.15),
     ('write-flush-64k', 'tenon', 'fio', 'per_second', 'least', 0.95),
+    ('two-queues', 'tenon 2 workers', 'tenon', 'cpu_us_per_request', 'most', 1.1),
 ]
 
 
