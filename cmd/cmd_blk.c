@@ -22,7 +22,7 @@ static const char help[] =
     "      block-size=512  threads=4  engine=auto|inline|threads|io_uring|mapped\n"
     "      queues=64 queue-size=1024 cache=writeback|writethrough|unsafe event-idx=on\n"
     "      workers=1  cpus=LIST, such as 2-5:8   queue-workers=LIST of --workers\n"
-    "      poll-us=auto  on-error=report|stop|enospc  limit-group=NAME (--limit-group)\n"
+    "      poll-us=auto  on-error=report|stop|enospc limit-group=NAME (--limit-group)\n"
     "      iops= iops-read= iops-write= bps= bps-read= bps-write=, -burst[-once]=\n"
     "  --socket-path PATH | --fd N    where the only disk's front-end connects\n"
     "  --blk-file PATH       a disk with all defaults\n"

@@ -41,10 +41,7 @@ static void publish(struct tn_queue *queue)
     }
 }
 
-/*
- * A SIGBUS put zeroes where the rings or buffers were (tenon_sigbus): nothing there can be
- * believed.
- */
+/* A SIGBUS put zeroes where the rings or buffers were (tenon_sigbus): nothing there is true. */
 static bool memory_is_gone(struct tn_queue *queue)
 {
     if (tn_view_poisoned(&queue->view)) {
@@ -101,10 +98,8 @@ static void on_kick_fd(void *opaque, int fd, unsigned events)
         tn_queue_count(queue, TN_COUNT_KICKS, 1);
         tn_queue_look(queue); /* not served here: who kicks again has no second turn for it */
     } else if (rung < 0 && fd == queue->kick_fd) {
-        /*
-         * The other side of a pipe closed it. Silence it, the transport will say more. (Nothing to
-         * read is no reason: rings may share a descriptor, and others may empty it.)
-         */
+        /* The other side of a pipe closed it. Silence it, the transport will say more. (Nothing to
+         * read is no reason: rings may share a descriptor, and others may empty it.) */
         tenon_watch_set(queue->kick_watch, 0);
     }
 }

@@ -327,9 +327,10 @@ guest_cases edge checks "${disks[@]}"
 guest_cases level "checks level" --interrupts level "${disks[@]}"
 guest_cases shared shared "${many[@]}"
 guest_cases second second --cpus 2 "${disks[@]}"
-guest_cases workers second --cpus 2 --disk "${disks[1]},workers=2,cpus=0" --disk "${disks[3]},cpus=0"
-guest_cases pool second --cpus 2 --workers 2 --worker-cpus 0 --disk "${disks[1]},queue-workers=1:0" \
-    --disk "${disks[3]},queue-workers=1"
+guest_cases workers second --cpus 2 --disk "${disks[1]},workers=2,cpus=0" \
+    --disk "${disks[3]},cpus=0"
+guest_cases pool second --cpus 2 --workers 2 --worker-cpus 0 \
+    --disk "${disks[1]},queue-workers=1:0" --disk "${disks[3]},queue-workers=1"
 expect "kicks: none leaves the kernel" kicks kicks 0
 expect "kicks: those of no queue do" kicks "kicks absent" 5
 expect "end: ACPI power off" ends_with off 0 '^# off'
