@@ -52,7 +52,7 @@ def on_error_stop_parks_until_resumed():
 
 @case
 def a_pause_is_complete_over_what_is_parked():
-    with daemon() as process, Control() as control, Guest('s') as guest:
+    with daemon(), Control() as control, Guest('s') as guest:
         os.truncate('disk.img', 4096)
         guest.ask('read 1000')
         wait_for(lambda: status(control)['parked'] == 1, 'a request is parked')
@@ -81,8 +81,24 @@ def a_daemon_ends_though_requests_are_parked():
 
 
 @case
+def another_front_end_may_come_though_requests_were_parked():
+    with daemon(), Control() as control:
+        with Guest('s') as guest:
+            os.truncate('disk.img', 4096)
+            guest.ask('read 1000')
+            wait_for(lambda: status(control)['parked'] == 1, 'a request is parked')
+            guest.process.kill()
+        wait_for(lambda: status(control)['parked'] == 0, 'nothing is parked')
+        os.truncate('disk.img', 1 << 20)
+        control.ok('resize')
+        with Guest('s') as guest:
+            guest.ask('write 1000')
+            assert guest.ask('wait 20000') == '0'
+
+
+@case
 def on_error_enospc_reports_other_errors():
-    with daemon('enospc') as process, Control() as control, Guest('s') as guest:
+    with daemon('enospc'), Control() as control, Guest('s') as guest:
         os.truncate('disk.img', 4096)
         guest.ask('read 1000')
         assert guest.ask('wait 20000') == '1'
@@ -91,7 +107,7 @@ def on_error_enospc_reports_other_errors():
 
 @case
 def resize_is_told_to_the_guest():
-    with daemon('report') as process, Control() as control, Guest('s') as guest:
+    with daemon('report'), Control() as control, Guest('s') as guest:
         assert guest.ask('capacity') == str((1 << 20) // 512)
         os.truncate('disk.img', 2 << 20)
         assert control.ok('resize') == {'bytes': 2 << 20}
