@@ -221,7 +221,8 @@ static enum tenon_engine engine_of(unsigned bits)
     return bits & RIG_INLINE    ? TENON_ENGINE_INLINE
            : bits & RIG_THREADS ? TENON_ENGINE_THREADS
            : bits & RIG_URING   ? TENON_ENGINE_URING
-                                : TENON_ENGINE_MAPPED;
+           : bits & RIG_MAPPED  ? TENON_ENGINE_MAPPED
+                                : TENON_ENGINE_AUTO;
 }
 
 static void skip_with(struct image *image, const char *why)
