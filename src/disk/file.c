@@ -211,6 +211,7 @@ static int lock_part(struct tn_file *file, const char *name)
  */
 static void ask_for_read_ahead(const struct tn_file *file)
 {
+    (void)file; /* where there is no such call */
 #ifdef POSIX_FADV_SEQUENTIAL
     posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* only advice: if it fails, so be it */
 #endif
