@@ -68,6 +68,13 @@ static void hold(struct turn *turn, unsigned operations)
     assert_int_equal(fake_submitted(rig->fake), operations);
 }
 
+static void set_depth(struct turn *turn, unsigned depth)
+{
+    pthread_mutex_lock(&turn->rig->fake->lock);
+    turn->rig->fake->depth = depth;
+    pthread_mutex_unlock(&turn->rig->fake->lock);
+}
+
 static void expect(struct turn *turn, unsigned index, uint8_t op, uint64_t sector, uint64_t sectors)
 {
     struct fake_op found = fake_op(turn->rig->fake, index);
@@ -359,7 +366,7 @@ static void in_front_of_a_full_disk(void **state)
 {
     struct turn *turn = turn_new(state, NULL);
 
-    turn->rig->fake->depth = 1;
+    set_depth(turn, 1);
     add(turn, TN_BLK_T_OUT, 1000, 8);
     for (unsigned i = 0; i < 8; i++) {
         add(turn, TN_BLK_T_OUT, i * 8, 8);
@@ -377,6 +384,54 @@ static void in_front_of_a_full_disk(void **state)
         finish(turn, i, TN_BLK_S_OK);
         has_what_the_disk_has(turn, i);
     }
+}
+
+/* Neighbours that come later do not go before who waits, though there is room by then. */
+static void who_waits_is_not_overtaken(void **state)
+{
+    struct turn *turn = turn_new(state, NULL);
+
+    set_depth(turn, 1);
+    add(turn, TN_BLK_T_OUT, 1000, 8);
+    add(turn, TN_BLK_T_OUT, 2000, 8);
+    hold(turn, 1);
+    add(turn, TN_BLK_T_OUT, 0, 8);
+    add(turn, TN_BLK_T_OUT, 8, 8);
+    set_depth(turn, 0);
+    hold(turn, 3);
+    expect(turn, 1, TENON_IO_WRITE, 2000, 8);
+    expect(turn, 2, TENON_IO_WRITE, 0, 16);
+    fake_release_all(turn->rig->fake);
+    finish_all(turn);
+}
+
+/* Queues are stopped and reset each by itself: what waits of two of them does not go together. */
+static void neighbours_of_two_queues_stay_apart(void **state)
+{
+    const struct rig_options options = { .disk = RIG_DISK_FAKE,
+                                         .blk = { .queues = 2 },
+                                         .setup = { .queues = 2 } };
+    struct turn *turn = turn_new(state, &options);
+    struct tenon_driver *driver = turn->rig->driver;
+    static const uint8_t data[4096] = { 1 };
+    struct tnd_blk_request other = {
+        .type = TN_BLK_T_OUT, .sector = 8, .out = data, .out_bytes = sizeof(data)
+    };
+
+    set_depth(turn, 1);
+    add(turn, TN_BLK_T_OUT, 1000, 8);
+    add(turn, TN_BLK_T_OUT, 0, 8);
+    hold(turn, 1);
+    assert_int_equal(tnd_blk_submit(driver, 1, &other), 0);
+    tnd_settle(driver, 10);
+    set_depth(turn, 0);
+    hold(turn, 3);
+    assert_int_equal(fake_op(turn->rig->fake, 1).bytes, 4096);
+    assert_int_equal(fake_op(turn->rig->fake, 2).bytes, 4096);
+    fake_release_all(turn->rig->fake);
+    finish_all(turn);
+    assert_int_equal(tnd_blk_wait(driver, 1, &other), 0);
+    assert_int_equal(other.status, TN_BLK_S_OK);
 }
 
 /* ---- failures ---- */
@@ -418,7 +473,7 @@ static void a_failure_over_a_full_disk(void **state)
 {
     struct turn *turn = turn_new(state, NULL);
 
-    turn->rig->fake->depth = 1;
+    set_depth(turn, 1);
     fake_set_fault(turn->rig->fake, sector_20_is_bad, NULL);
     for (unsigned i = 0; i < 8; i++) {
         add(turn, TN_BLK_T_OUT, i * 4, 4);
@@ -610,6 +665,8 @@ static const struct rig_case cases[] = {
     RIG_TEST(never_more_bytes_than_one_operation_may_have),
     RIG_TEST(without_room_they_go_one_by_one),
     RIG_TEST(in_front_of_a_full_disk),
+    RIG_TEST(who_waits_is_not_overtaken),
+    RIG_TEST(neighbours_of_two_queues_stay_apart),
     RIG_TEST(a_failure_is_of_whose_sectors_are_bad),
     RIG_TEST(a_failure_over_a_full_disk),
     RIG_TEST(a_reset_takes_back_what_the_disk_lets_go),
