@@ -23,7 +23,7 @@ static void set_error(int to)
 static int fails(void *opaque, const struct fake_op *op)
 {
     (void)opaque;
-    bool bad = op->op == TENON_IO_FLUSH ? false : op->offset / SECTOR >= BAD;
+    bool bad = op->op != TENON_IO_FLUSH && op->offset + op->bytes > BAD * SECTOR;
     return bad ? __atomic_load_n(&error, __ATOMIC_SEQ_CST) : 0;
 }
 
@@ -192,6 +192,28 @@ static void a_range_goes_on_where_it_failed(void **state)
     assert_int_equal(fake_submitted(rig->fake), 4);
     assert_int_equal(fake_op(rig->fake, 2).offset, BAD * SECTOR);
     assert_int_equal(fake_op(rig->fake, 3).offset, 16 * SECTOR);
+}
+
+/* Neighbours go to the disk as one operation; what it does not take is kept, and nothing else. */
+static void of_neighbours_only_the_bad_ones_are_kept(void **state)
+{
+    struct rig *rig = rig_with(state, TENON_ON_ERROR_STOP, -EIO);
+    struct tnd_blk_request r[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        r[i] = write_at(BAD - 2 + i, SECTOR);
+        assert_int_equal(tnd_blk_add(rig->driver, 0, &r[i]), 0);
+    }
+    tnd_kick(rig->driver, 0);
+    ends(rig, &r[0], TN_BLK_S_OK);
+    ends(rig, &r[1], TN_BLK_S_OK);
+    await(rig, "parked_now", 2);
+    assert_int_equal(fake_op(rig->fake, 0).bytes, 4 * SECTOR);
+    set_error(0);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    ends(rig, &r[2], TN_BLK_S_OK);
+    ends(rig, &r[3], TN_BLK_S_OK);
+    assert_int_equal(rig_stat(rig, "parked", 0), 2);
 }
 
 /* ---- what goes on meanwhile, and what waits ---- */
@@ -496,6 +518,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(report_reports),
     RIG_TEST(enospc_keeps_what_found_no_space),
     RIG_TEST(a_range_goes_on_where_it_failed),
+    RIG_TEST(of_neighbours_only_the_bad_ones_are_kept),
     RIG_TEST(order_holds_behind_a_parked_write),
     RIG_TEST(a_ring_full_of_them),
     RIG_TEST(a_pause_does_not_wait_for_them),
