@@ -5,6 +5,7 @@ libraries, and without the guest's memory and the image: those are there for the
 Used by scripts/bench and by tests/cli.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ GOALS = [
     ('idle', 'resident_mib', 4.0),
     ('idle', 'ready_ms', 10.0),
     ('in use', 'resident_mib', 24.0),
+    ('after use', 'cpu_percent', 0.5),
     ('unconnected', 'resident_mib', 64.0),
     ('unconnected', 'threads', 1.0),
 ]
@@ -94,6 +96,17 @@ def in_use(tenon, load, folder, run_ms=1000):
         return {'resident_mib': most}
 
 
+def after_use(tenon, load, folder, queues=100, idle_ms=3000):
+    """What queues cost that were in use, and that a driver may use again at any time."""
+    disk = f'--disk=file={make_image(folder, "after", 64 << 20)},socket={folder}/s,queues={queues}'
+    with Daemon(tenon, [disk]) as daemon:
+        done = subprocess.run(
+            [*load, '--socket', f'{folder}/s', '--queues', str(queues), '--depth', '1', '--area',
+             '64M', '--poll', 'on', '--run-ms', '200', '--idle-ms', str(idle_ms), '--pid',
+             str(daemon.process.pid)], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+        return {'cpu_percent': json.loads(done.stdout)['idle_cpu_percent']}
+
+
 def unconnected(tenon, folder, disks=DISKS):
     args = []
     for i in range(disks):
@@ -109,6 +122,7 @@ def measure(tenon, load, folder, rounds):
     result = {'idle': max(first, key=lambda r: r['resident_mib'])}
     result['idle']['ready_ms'] = sorted(r['ready_ms'] for r in first)[len(first) // 2]
     result['in use'] = in_use(tenon, load, folder)
+    result['after use'] = after_use(tenon, load, folder)
     result['unconnected'] = unconnected(tenon, folder)
     return result
 
@@ -122,8 +136,10 @@ def goals(result):
 
 def show(result):
     about = {'idle': '1 disk, no front-end', 'in use': f'{QUEUES} queues of {RING}, full',
+             'after use': '100 queues, idle again',
              'unconnected': f'{DISKS} disks, no front-end'}
-    words = {'resident_mib': 'MiB resident', 'ready_ms': 'ms until ready', 'threads': 'threads'}
+    words = {'cpu_percent': '% of a processor', 'resident_mib': 'MiB resident',
+             'ready_ms': 'ms until ready', 'threads': 'threads'}
     print('\nfootprint')
     for case, figures in result.items():
         print(f'  {about[case]:26} ' +

@@ -21,13 +21,12 @@ static const char *const kinds[] = {
 
 static int usage(const char *about)
 {
-    fprintf(
-        stderr,
-        "load: %s\nUsage: load --socket PATH [--kind read|write|seq-read|seq-write|"
-        "write-flush] [--depth N] [--block BYTES] [--area SIZE]\n"
-        "            [--queues N] [--ring ENTRIES] [--warm-ms N] [--run-ms N] [--pid N] [--cpu N] "
-        "[--poll on]\n",
-        about);
+    fprintf(stderr,
+            "load: %s\nUsage: load --socket PATH [--kind read|write|seq-read|seq-write|"
+            "write-flush] [--depth N] [--block BYTES] [--area SIZE]\n"
+            "            [--queues N] [--ring ENTRIES] [--warm-ms N] [--run-ms N]\n"
+            "            [--idle-ms N] [--pid N] [--cpu N] [--poll on]\n",
+            about);
     return 2;
 }
 
@@ -67,10 +66,11 @@ static int take_option(struct load_options *options, const char *name, const cha
         const char *name;
         void *to;
     } numbers[] = {
-        { "--depth", &options->depth },   { "--block", &options->block },
-        { "--queues", &options->queues }, { "--warm-ms", &options->warm_ms },
-        { "--run-ms", &options->run_ms }, { "--pid", &options->pid },
-        { "--cpu", &options->cpu },       { "--ring", &options->ring },
+        { "--depth", &options->depth },     { "--block", &options->block },
+        { "--queues", &options->queues },   { "--warm-ms", &options->warm_ms },
+        { "--run-ms", &options->run_ms },   { "--pid", &options->pid },
+        { "--idle-ms", &options->idle_ms }, { "--cpu", &options->cpu },
+        { "--ring", &options->ring },
     };
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         if (strcmp(name, numbers[i].name) == 0 && number <= INT32_MAX) {
@@ -87,6 +87,9 @@ static void print(const struct load_result *result)
     double seconds = (double)result->ns / 1e9;
     double n = result->requests > 0 ? (double)result->requests : 1;
     printf("{");
+    if (result->idle_cpu_percent >= 0) {
+        printf("\"idle_cpu_percent\":%.3f,", result->idle_cpu_percent);
+    }
     if (result->instructions > 0) {
         printf("\"instructions_per_request\":%.1f,", (double)result->instructions / n);
     }

@@ -21,6 +21,7 @@ struct load_options {
     uint64_t area;    /* bytes of the disk that are used */
     unsigned warm_ms; /* not measured */
     unsigned run_ms;
+    unsigned idle_ms; /* after that: connected, and nothing is asked for */
     unsigned queues;
     unsigned ring; /* entries of each queue */
     bool poll;     /* look at the ring instead of sleeping for interrupts */
@@ -32,6 +33,7 @@ struct load_result {
     uint64_t requests, ns;      /* of the measured time */
     uint64_t cpu_ns;            /* of the back-end in that time */
     uint64_t instructions;      /* the same; 0: not known */
+    double idle_cpu_percent;    /* of a processor, for the back-end, in the idle time */
     uint64_t kicks, interrupts; /* of the driver, in that time */
     uint64_t p50_ns, p99_ns;    /* from adding a request to taking its answer */
     uint64_t errors;

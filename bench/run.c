@@ -312,6 +312,18 @@ static void sums(const struct bench *bench, struct load_result *to)
     }
 }
 
+/* The processor time of the back-end while nothing is asked of it; a tenth of it passes before. */
+static double idle_percent(const struct load_options *options)
+{
+    if (options->idle_ms == 0) {
+        return -1;
+    }
+    usleep(options->idle_ms * 100);
+    uint64_t cpu = cpu_ns(options->pid), begin = now_ns();
+    usleep(options->idle_ms * 1000);
+    return (double)(cpu_ns(options->pid) - cpu) * 100 / (double)(now_ns() - begin);
+}
+
 static int measure(struct bench *bench, struct load_result *result)
 {
     const struct load_options *options = bench->options;
@@ -341,6 +353,7 @@ static int measure(struct bench *bench, struct load_result *result)
     result->requests = bench->done;
     result->errors = bench->errors;
     result->p50_ns = latency_at(&bench->latencies, 50);
+    result->idle_cpu_percent = idle_percent(options);
     result->p99_ns = latency_at(&bench->latencies, 99);
     return 0;
 }
