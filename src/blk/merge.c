@@ -296,6 +296,8 @@ bool blk_merge_submit(struct tn_list *list)
         tn_spans_step(&part->slot, TN_SPAN_WAITING);
         part->merge = merge;
         part->in_disk = true;
+        TN_PROBE(submit, queue->device_name, queue->index, part, part->type,
+                 part->sector * TN_BLK_SECTOR_BYTES, part->data_bytes);
     }
     return true;
 }

@@ -489,6 +489,32 @@ static void a_failure_over_a_full_disk(void **state)
     assert_int_equal(fake_submitted(turn->rig->fake), 9);
 }
 
+/* Where failures are kept, whose sectors are good is answered, and the rest when it is mended. */
+static void a_failure_that_is_kept_is_of_one(void **state)
+{
+    const struct rig_options options = { .disk = RIG_DISK_FAKE,
+                                         .blk = { .on_error = TENON_ON_ERROR_STOP } };
+    struct turn *turn = turn_new(state, &options);
+
+    fake_set_fault(turn->rig->fake, sector_20_is_bad, NULL);
+    for (unsigned i = 0; i < 8; i++) {
+        add(turn, TN_BLK_T_OUT, i * 4, 4);
+    }
+    tnd_kick(turn->rig->driver, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        if (i != 5) {
+            finish(turn, i, TN_BLK_S_OK);
+        }
+    }
+    tnd_settle(turn->rig->driver, 10);
+    assert_false(turn->r[5].done);
+    assert_int_equal(rig_stat(turn->rig, "parked_now", 0), 1);
+    fake_set_fault(turn->rig->fake, NULL, NULL);
+    assert_int_equal(tenon_device_resume(turn->rig->device), 0);
+    finish(turn, 5, TN_BLK_S_OK);
+    has_what_the_disk_has(turn, 5);
+}
+
 /* ---- resets, pauses, limits ---- */
 
 static void start_again(struct turn *turn)
@@ -669,6 +695,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(neighbours_of_two_queues_stay_apart),
     RIG_TEST(a_failure_is_of_whose_sectors_are_bad),
     RIG_TEST(a_failure_over_a_full_disk),
+    RIG_TEST(a_failure_that_is_kept_is_of_one),
     RIG_TEST(a_reset_takes_back_what_the_disk_lets_go),
     RIG_TEST(a_reset_waits_for_the_rest),
     RIG_TEST(a_pause_waits_for_all_parts),
