@@ -70,7 +70,12 @@ void tn_queue_rest(struct tn_queue *queue)
         &queue->pollers[queue->in_flight == 0 ? TN_POLL_DRIVER : TN_POLL_DISK];
 
     queue->resting = true;
-    if ((!pays(queue) || !tn_poll_begin(queue->worker, poller)) && !queue->kicks_on) {
+    if (pays(queue) && tn_poll_begin(queue->worker, poller)) {
+        if (queue->kicks_on) {
+            queue->kicks_on = false;
+            tn_vq_kicks_back(queue->vq);
+        }
+    } else if (!queue->kicks_on) {
         ask(queue);
     }
 }

@@ -54,10 +54,8 @@ void tn_split_areas(const struct tn_vq_config *config, struct tn_split_area area
                                        "used ring" };
 }
 
-/*
- * Guest alignment says little about ours: an embedder's region may begin anywhere. Our loads need
- * this much.
- */
+/* Guest alignment says little about ours: an embedder's region may begin anywhere. Our loads need
+ * this much. */
 static bool usable(const void *area, unsigned align)
 {
     return area != NULL && tn_is_aligned((uintptr_t)area, align);
@@ -105,19 +103,14 @@ static bool refresh_avail(struct tn_vq *vq)
     if (fresh == 0) {
         return false;
     }
-    /*
-     * What the driver has not got back it cannot offer again: more chains than entries is never
-     * honest.
-     */
+    /* What the driver has not got back it cannot offer again: more than entries is never honest. */
     if (unlikely(fresh + held > vq->size)) {
         tn_vq_break_once(
             vq, "the available index moved further than the queue has room"); /* SPLIT-15 */
         return false;
     }
-    /*
-     * Memory that was added before these chains were offered is there for them, whether the news of
-     * it has come to this worker or not.
-     */
+    /* Memory that was added before these chains were offered is there for them, whether the news of
+     * it has come to this worker or not. */
     if (unlikely(tn_view_refresh(vq->view)) && !tn_vq_remap(vq)) {
         return false;
     }
@@ -200,10 +193,7 @@ static const char *walk_table(struct tn_vq *vq, struct tn_chain *chain, const st
     }
 }
 
-/*
- * Follows a chain from its head. NULL, or how the driver broke the ring: "ended" and "broken" are
- * never mixed up.
- */
+/* Follows a chain from its head. NULL, or how the driver broke the ring. */
 static const char *walk(struct tn_vq *vq, struct tn_chain *chain, uint16_t head)
 {
     uint32_t spare = TN_CHAIN_MAX;
@@ -376,6 +366,15 @@ void tn_split_kicks_off(struct tn_vq *vq)
     if (!vq->event_idx && vq->broken == NULL) {
         tn_shared_store16(&vq->used->flags, TN_USED_F_NO_NOTIFY);
     }
+}
+
+/* The index before the next one is behind the driver: it does not pass it again (SPLIT-40). */
+void tn_split_kicks_back(struct tn_vq *vq)
+{
+    if (vq->event_idx && vq->broken == NULL) {
+        tn_shared_store16(avail_event(vq), (uint16_t)(vq->next_avail - 1));
+    }
+    tn_split_kicks_off(vq);
 }
 
 /* Whether what is there is good is found out by the pop that follows. */

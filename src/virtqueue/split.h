@@ -35,6 +35,7 @@ void tn_split_forget(struct tn_vq *vq, uint16_t head);
 bool tn_split_publish(struct tn_vq *vq);
 void tn_split_kicks_off(struct tn_vq *vq);
 bool tn_split_kicks_on(struct tn_vq *vq);
+void tn_split_kicks_back(struct tn_vq *vq);
 bool tn_split_has_more(const struct tn_vq *vq);
 
 #endif

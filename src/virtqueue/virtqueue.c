@@ -216,6 +216,11 @@ bool tn_vq_kicks_on(struct tn_vq *vq)
     return tn_split_kicks_on(vq);
 }
 
+void tn_vq_kicks_back(struct tn_vq *vq)
+{
+    tn_split_kicks_back(vq);
+}
+
 bool tn_vq_has_more(const struct tn_vq *vq)
 {
     return tn_split_has_more(vq);

@@ -120,6 +120,9 @@ bool tn_vq_publish(struct tn_vq *vq);
 void tn_vq_kicks_off(struct tn_vq *vq);
 bool tn_vq_kicks_on(struct tn_vq *vq);
 
+/* After kicks were asked for and nothing came: takes that back. One may come all the same. */
+void tn_vq_kicks_back(struct tn_vq *vq);
+
 /* For who polls: whether chains seem to be available, without a barrier. The pop tells. */
 bool tn_vq_has_more(const struct tn_vq *vq);
 

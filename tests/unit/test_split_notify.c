@@ -4,6 +4,8 @@
  */
 #include "ring_model.h"
 
+#include "virtqueue/notify.h"
+
 /* SPLIT-31, SPLIT-32, K12, A18: the flag decides, used_event means nothing. */
 static void test_interrupt_without_event_idx(void **state)
 {
@@ -97,6 +99,33 @@ static void test_kicks_with_event_idx_for_70000_chains(void **state)
     model_close(&m);
 }
 
+/* A wish for kicks is taken back: the driver, which asks if it has passed the event, has not. */
+static void test_kicks_taken_back(void **state)
+{
+    struct model m;
+
+    (void)state;
+    model_new(&m, 4, true);
+    for (uint32_t i = 0; i < 70000; i++) {
+        assert_false(tn_vq_kicks_on(m.vq));
+        tn_vq_kicks_back(m.vq);
+        uint16_t event = tn_from_le16(*model_avail_event(&m));
+        assert_false(tn_event_passed(event, (uint16_t)(i + 1), (uint16_t)i));
+        assert_false(tn_vq_kicks_on(m.vq)); /* and asked for again */
+        event = tn_from_le16(*model_avail_event(&m));
+        assert_true(tn_event_passed(event, (uint16_t)(i + 1), (uint16_t)i));
+        model_serve(&m, 0, 0);
+        tn_vq_publish(m.vq);
+        assert_int_equal(tn_from_le16(m.used->flags), 0);
+    }
+    model_close(&m);
+    model_new(&m, 4, false);
+    assert_false(tn_vq_kicks_on(m.vq));
+    tn_vq_kicks_back(m.vq);
+    assert_int_equal(tn_from_le16(m.used->flags), TN_USED_F_NO_NOTIFY);
+    model_close(&m);
+}
+
 /* SPLIT-42: looking at an empty ring does nothing, as often as one likes. */
 static void test_spurious_kicks(void **state)
 {
@@ -128,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_interrupt_with_event_idx),
         cmocka_unit_test(test_kicks_without_event_idx),
         cmocka_unit_test(test_kicks_with_event_idx_for_70000_chains),
+        cmocka_unit_test(test_kicks_taken_back),
         cmocka_unit_test(test_spurious_kicks),
         cmocka_unit_test(test_no_byte_was_read_twice),
     };
