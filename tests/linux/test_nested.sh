@@ -93,12 +93,12 @@ nested_end() {
 
 # Runs the cases from a number on. Sets gs_test to the last that has a result.
 #
-# One processor: with two, QEMU's emulation of SVM now and then delivered an interrupt where none may
-# be, right behind VMRUN, and that machine's kernel died of it; guests died too, without a word. A
-# clock by the TSC, and a regular tick: a clock that counts ticks loses many where the emulator gets
-# little time, and makes all that is bounded in time in there take twice as long; a regular tick
-# makes good for an interrupt that the emulator has lost. nowatchdog and stall_suppress: that the
-# processor got no time for long is not a fault of that machine's kernel.
+# One processor: with two, QEMU's emulation of SVM now and then delivered an interrupt where none
+# may be, right behind VMRUN, and that machine's kernel died of it; guests died too, without a word.
+# A clock by the TSC, and a regular tick: a clock that counts ticks loses many where the emulator
+# gets little time, and makes all that is bounded in time in there take twice as long; a regular
+# tick makes good for an interrupt that the emulator has lost. nowatchdog and stall_suppress: that
+# the processor got no time for long is not a fault of that machine's kernel.
 nested_run() { # first
     local append
     gs_image debian 640M
