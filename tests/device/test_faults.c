@@ -9,7 +9,7 @@ enum { MANY = 200, TURN_MOST = 64, SLOW_MOST = 16 };
 static void add_reads(struct rig *rig, struct tnd_blk_request *r, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = i, .in_bytes = 512 };
+        r[i] = (struct tnd_blk_request){ .type = TN_BLK_T_IN, .sector = 2 * i, .in_bytes = 512 };
         r[i].form = TND_INDIRECT;
         assert_int_equal(tnd_blk_add(rig->driver, 0, &r[i]), 0);
     }
