@@ -27,9 +27,10 @@ enum {
     BLK_TURN_BYTES = 1 << 24, /* a turn ends after as many: a disk may move them within submit */
     BLK_RETRY_NS =
         1000000, /* a full disk is asked again after this, if no completion comes before */
-    BLK_MERGE_BYTES = 1 << 20, /* of one merged operation */
-    BLK_MERGE_IOVECS = 1024,   /* of one merged operation, as IOV_MAX is; and of all of a queue */
-    BLK_MERGES = 32            /* merged operations of a queue at a time: a whole turn of pairs */
+    BLK_MERGE_READ_BYTES = 1 << 18, /* of one merged operation: what is read is waited for */
+    BLK_MERGE_BYTES = 1 << 20,
+    BLK_MERGE_IOVECS = 1024, /* of one merged operation, as IOV_MAX is; and of all of a queue */
+    BLK_MERGES = 32          /* merged operations of a queue at a time: a whole turn of pairs */
 };
 
 /* Counters of the block device, after TN_COUNT_COMMON. */

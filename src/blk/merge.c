@@ -221,6 +221,7 @@ static void merge_done(struct tenon_io *io, int result)
 static unsigned count_parts(struct tn_list *list, unsigned *iovecs)
 {
     const struct blk_request *last = at(list->next);
+    uint64_t most = last->type == TN_BLK_T_IN ? BLK_MERGE_READ_BYTES : BLK_MERGE_BYTES;
     uint64_t bytes = last->data_bytes;
     unsigned count = 1;
 
@@ -228,7 +229,7 @@ static unsigned count_parts(struct tn_list *list, unsigned *iovecs)
     for (struct tn_list *link = list->next->next; link != list; link = link->next) {
         const struct blk_request *next = at(link);
         bytes += next->data_bytes;
-        if (!follows(last, next) || bytes > BLK_MERGE_BYTES ||
+        if (!follows(last, next) || bytes > most ||
             *iovecs + next->data_iovecs > BLK_MERGE_IOVECS) {
             break;
         }

@@ -33,6 +33,7 @@ enum {
     TN_TURN_BUDGET =
         64, /* requests that a queue serves before stop, pause and others are looked at */
     TN_PUBLISH_AFTER_NS = 50000, /* the longest that a finished request waits for its turn to end */
+    TN_PUBLISH_IDLE_NS = 10000,  /* the same where the ring is empty: the driver may be waiting */
     TN_LIMITED_IOVECS = 128, /* for each entry of a ring under a limit: what QEMU's seg_max needs */
     TN_QUIET_WAITERS = 4     /* who may wait for quiet at once: the transport, a reset, a free */
 };

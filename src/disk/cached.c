@@ -26,7 +26,7 @@
 #include "loop/loop.h"
 
 enum {
-    BATCH_BYTES = 256 * 1024, /* an answer waits no longer for those behind it */
+    BATCH_BYTES = 64 * 1024, /* an answer waits no longer for those behind it */
     CHUNK_SHIFT = 16,
     CHUNK_BYTES = 1 << CHUNK_SHIFT,
     CHUNK_PAGES_MAX = CHUNK_BYTES / 4096,

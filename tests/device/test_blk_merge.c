@@ -319,27 +319,44 @@ static void never_more_iovecs_than_iov_max(void **state)
     assert_memory_equal(rig->image, data, sizeof(data));
 }
 
-static void never_more_bytes_than_one_operation_may_have(void **state)
+/* Five of which two fit together: three operations. */
+static void five_neighbours(void **state, uint32_t type, uint32_t each, uint64_t most)
 {
-    enum { EACH = 400 << 10, SECTORS = EACH / 512 };
     struct turn *turn = turn_new(state, NULL);
-    static uint8_t data[5][EACH];
+    static uint8_t data[5 * (400 << 10)];
 
-    rig_pattern(turn->rig->image, sizeof(data), 3);
+    rig_pattern(turn->rig->image, 5 * (size_t)each, 3);
+    rig_pattern(data, 5 * (size_t)each, type == TN_BLK_T_IN ? 9 : 3);
     for (unsigned i = 0; i < 5; i++) {
-        turn->r[i] = (struct tnd_blk_request){
-            .type = TN_BLK_T_IN, .sector = i * SECTORS, .in = data[i], .in_bytes = EACH
-        };
+        uint8_t *at = data + (size_t)i * each;
+        turn->r[i] = (struct tnd_blk_request){ .type = type, .sector = i * each / 512 };
+        if (type == TN_BLK_T_IN) {
+            turn->r[i].in = at;
+            turn->r[i].in_bytes = each;
+        } else {
+            turn->r[i].out = at;
+            turn->r[i].out_bytes = each;
+        }
         assert_int_equal(tnd_blk_add(turn->rig->driver, 0, &turn->r[i]), 0);
     }
     turn->count = 5;
     hold(turn, 3);
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(fake_op(turn->rig->fake, i).bytes <= 1 << 20);
+        assert_true(fake_op(turn->rig->fake, i).bytes <= most);
     }
     fake_release_all(turn->rig->fake);
     finish_all(turn);
-    assert_memory_equal(turn->rig->image, data, sizeof(data));
+    assert_memory_equal(turn->rig->image, data, 5 * (size_t)each);
+}
+
+static void never_more_bytes_than_one_read_may_have(void **state)
+{
+    five_neighbours(state, TN_BLK_T_IN, 100 << 10, 256 << 10);
+}
+
+static void never_more_bytes_than_one_write_may_have(void **state)
+{
+    five_neighbours(state, TN_BLK_T_OUT, 400 << 10, 1 << 20);
 }
 
 /* More pairs than a queue has room for: the rest goes one by one, and nothing waits. */
@@ -688,7 +705,8 @@ static const struct rig_case cases[] = {
     RIG_TEST(zeroes_are_not_overtaken_either),
     RIG_TEST(overlapping_writes_wait_all_the_same),
     RIG_TEST(never_more_iovecs_than_iov_max),
-    RIG_TEST(never_more_bytes_than_one_operation_may_have),
+    RIG_TEST(never_more_bytes_than_one_read_may_have),
+    RIG_TEST(never_more_bytes_than_one_write_may_have),
     RIG_TEST(without_room_they_go_one_by_one),
     RIG_TEST(in_front_of_a_full_disk),
     RIG_TEST(who_waits_is_not_overtaken),
