@@ -18,10 +18,11 @@ void tn_spans_begin(struct tn_slot *slot)
 
 void tn_spans_step(struct tn_slot *slot, enum tn_span span)
 {
-    uint64_t now = tn_worker_turn_time(slot->queue->worker);
+    const struct tenon_worker *worker = slot->queue->worker;
+    uint64_t now = tn_worker_turn_time(worker);
 
     if (span == TN_SPAN_DISK && now == slot->spans.since) {
-        now = tenon_now(); /* the disk worked within the turn, which may have taken long */
+        now = tn_worker_late_time(worker); /* the disk worked within the turn, maybe for long */
     }
     slot->spans.ns[span] += now - slot->spans.since;
     slot->spans.since = now;

@@ -4,8 +4,8 @@
  *
  *   taken off the ring ──WAITING──> (held ──HELD──> let go ──WAITING──>) disk ──DISK──> done
  *
- * The clock is the worker's, which is read once a turn; only where a disk worked within the turn
- * (the inline engine) it is read once more, so that a slow disk shows there, too.
+ * The clock is the worker's, which is read once a turn, and once more where a disk worked within
+ * the turn (tn_queue_breathe), so that a slow disk shows there, too.
  */
 #ifndef TN_DEVICE_LATENCY_H
 #define TN_DEVICE_LATENCY_H

@@ -179,10 +179,9 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
 
 void tn_queue_breathe(struct tn_queue *queue)
 {
-    tn_worker_run_posts(queue->worker);
-    if (!queue->broken && tn_vq_unpublished(queue->vq) != 0) {
+    if (tn_worker_run_posts(queue->worker) && !queue->broken && tn_vq_unpublished(queue->vq) != 0) {
         uint64_t longest = tn_vq_has_more(queue->vq) ? TN_PUBLISH_AFTER_NS : TN_PUBLISH_IDLE_NS;
-        if (tenon_now() - queue->unpublished_since > longest) {
+        if (tn_worker_late_time(queue->worker) - queue->unpublished_since > longest) {
             publish(queue);
         }
     }

@@ -59,6 +59,11 @@ uint64_t tn_worker_turn_time(const struct tenon_worker *worker)
     return worker->turn_time;
 }
 
+uint64_t tn_worker_late_time(const struct tenon_worker *worker)
+{
+    return worker->late_time;
+}
+
 void tn_task_init(struct tn_task *task, void (*fn)(struct tn_task *task))
 {
     tn_list_init(&task->link);
@@ -151,7 +156,7 @@ int tn_worker_turn(struct tenon_worker *worker, uint64_t limit_ns)
     int ready = rest(worker, limit_ns);
     int handled;
 
-    worker->turn_time = tenon_now();
+    worker->turn_time = worker->late_time = tenon_now();
     worker->rung_self = false;
     worker->dispatching = true;
     /* First of all, so that what this thread posted before it came in stays before what it posts
@@ -219,7 +224,7 @@ bool tn_worker_run_pending(struct tenon_worker *worker)
 {
     int handled;
 
-    worker->turn_time = tenon_now();
+    worker->turn_time = worker->late_time = tenon_now();
     handled = tn_posts_run(worker);
     handled += run_tasks(&worker->ready);
     if (!tn_list_empty(&worker->finish)) {

@@ -16,6 +16,8 @@
 
 /* The time of this turn, read once when it began. On the worker. */
 uint64_t tn_worker_turn_time(const struct tenon_worker *worker);
+/* The latest that was read in this turn. On the worker. */
+uint64_t tn_worker_late_time(const struct tenon_worker *worker);
 
 /*
  * Work that is called within the worker's turns; part of a struct of the caller's. Initialise with
@@ -71,10 +73,11 @@ void tn_poll_cancel(struct tn_poller *poller);
 
 /*
  * Runs, now, the posts that have come to this worker so far: completions of a disk that answers at
- * once need not wait for the end of a long slice. On the worker; not from within a post of the same
- * kind (a second level does nothing).
+ * once need not wait for the end of a long slice. False: there are none. Else the clock was read,
+ * for them and for the caller (tn_worker_late_time). On the worker; not from within a post of the
+ * same kind (a second level does nothing).
  */
-void tn_worker_run_posts(struct tenon_worker *worker);
+bool tn_worker_run_posts(struct tenon_worker *worker);
 
 /*
  * A notifier: a descriptor that any thread, a guest's ioeventfd, or a signal handler can ring.

@@ -65,7 +65,7 @@ struct tenon_worker {
     struct tn_os *os;
     struct tenon_worker *outer; /* the worker whose callback runs this one, on the same thread */
 
-    uint64_t turn_time;
+    uint64_t turn_time, late_time;
     struct tn_list ready, finish;
     struct tn_list pollers;
     uint64_t polls_from;   /* nobody polls before this time; see poll.c */

@@ -126,10 +126,17 @@ int tn_posts_run(struct tenon_worker *worker)
     return handled;
 }
 
-void tn_worker_run_posts(struct tenon_worker *worker)
+bool tn_worker_run_posts(struct tenon_worker *worker)
 {
+    const struct tenon_post *newest = atomic_load_explicit(&worker->inbox, memory_order_relaxed);
+
+    if (worker->in_posts || (!worker->posts.first && (!newest || newest == &mark))) {
+        return false;
+    }
+    worker->late_time = tenon_now();
     tn_posts_run(worker);
     if (!tenon_worker_here(worker)) {
         tn_worker_settle(worker);
     }
+    return true;
 }

@@ -145,7 +145,7 @@ int tenon_worker_new(const struct tenon_worker_opts *given, struct tenon_worker 
     tn_list_init(&worker->watches);
     tn_list_init(&worker->removed);
     init_locks(worker);
-    worker->turn_time = tenon_now();
+    worker->turn_time = worker->late_time = tenon_now();
     error = copy_cpus(opts.cpus, opts.cpu_count, &worker->cpus);
     if (error != 0) {
         goto fail;
