@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/num.h"
 
@@ -63,11 +64,17 @@ int tn_ring_open(struct tn_ring *ring, int fd, bool one_thread, unsigned kernel_
 
 void tn_ring_close(struct tn_ring *ring)
 {
+    int fd = ring->io.ring_fd;
+
     /* The rest of a ring goes later, on a thread of the kernel's; the file must not. */
     if (ring->fixed) {
         io_uring_unregister_files(&ring->io);
     }
+    /* liburing closes without the C library; the thread sanitizer would not see that the number is
+     * somebody else's next time, and take that one's use of it for a race. */
+    ring->io.ring_fd = -1;
     io_uring_queue_exit(&ring->io);
+    close(fd);
 }
 
 /* ---- calls ---- */
