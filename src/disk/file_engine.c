@@ -193,7 +193,7 @@ int tn_file_start_engine(struct tn_file *file, const struct tn_body_ops *ops,
     bool any = opts->engine == TENON_ENGINE_AUTO, cached = false;
     const char *why_not = NULL;
     enum tenon_engine engine = any ? pick(file, opts, why) : opts->engine;
-    struct tenon_disk *disk;
+    struct tenon_disk *disk = NULL;
     int r = check_writable(file, engine, name);
 
     if (r == 0 && any && (engine == TENON_ENGINE_URING || engine == TENON_ENGINE_THREADS)) {

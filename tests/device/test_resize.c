@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "load.h"
+#include "needs.h"
 
 /* SMALL ends within a page: what lies behind it there is mapped all the same. */
 enum { SECTOR = 512, SMALL = (1 << 20) + 3 * SECTOR, LARGE = 2 << 20, BOUND_MS = 5000, BEYOND = 8 };
@@ -184,6 +185,7 @@ static void a_file_grows_and_shrinks_under_load(void **state)
 
 static void a_file_is_cut_behind_our_back(void **state)
 {
+    need_fault_address();
     struct image image = file_image(state);
     cut_behind_its_back(&image);
 }
