@@ -94,10 +94,18 @@ void tn_queue_poll_cancel(struct tn_queue *queue)
     }
 }
 
+/*
+ * For a disk half as long: while many requests are under way it takes long until the first of them
+ * ends, and a wake is a small part of that.
+ */
 void tn_queue_poll_init(struct tn_queue *queue)
 {
+    const uint64_t longest[] = {
+        [TN_POLL_DRIVER] = queue->device->poll_ns, [TN_POLL_DISK] = queue->device->poll_ns / 2
+    };
+
     for (unsigned i = 0; i < TN_QUEUE_POLLERS; i++) {
         tn_poller_init(&queue->pollers[i], look, over, queue);
-        queue->pollers[i].longest_ns = queue->device->poll_ns;
+        queue->pollers[i].longest_ns = longest[i];
     }
 }

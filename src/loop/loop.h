@@ -60,8 +60,7 @@ struct tn_poller {
     void *opaque;        /* the caller's */
     uint64_t longest_ns; /* the caller's: 0, never */
     uint64_t window_ns;
-    uint64_t since;           /* when the work ran out; 0: it did not */
-    uint64_t began, round_ns; /* when it last did, and how long it takes until it does again */
+    uint64_t since; /* when the work ran out; 0: it did not */
 };
 
 void tn_poller_init(struct tn_poller *poller, bool (*look)(struct tn_poller *poller),

@@ -8,8 +8,6 @@
  * processor. So it is worth it where the next request comes soon, and how soon the last ones came
  * is what is known: the window is twice the gaps that were seen, and nothing at all after one that
  * was longer than the longest that may be polled. So an idle worker polls once and sleeps then.
- * Neither is it worth it where a whole round, from running out of work to running out of it again,
- * takes longer than that: there a wake is a small part of it.
  *
  * A jump of the clock between two looks means that somebody else had the processor: then it is not
  * ours to burn, and nobody polls for a while. Runs on the worker; no lock, no allocation.
@@ -19,7 +17,7 @@
 #include "base/num.h"
 
 enum {
-    LOOKS = 16,                /* between two looks at the clock and the descriptors */
+    LOOKS = 64,                /* between two looks at the clock and the descriptors */
     FORGETS = 8,               /* how slowly longer gaps are forgotten */
     SHORTEST_SHARE = 8,        /* the shortest window, but for none, as a part of the longest */
     PREEMPTED_NS = 500 * 1000, /* more than interrupts take */
@@ -51,24 +49,13 @@ static void learn(struct tn_poller *poller, uint64_t gap)
     }
 }
 
-/* Another round is over. One very long one is soon forgotten. */
-static void count_round(struct tn_poller *poller, uint64_t now)
-{
-    uint64_t took = tn_min_u64(now - poller->began, 2 * poller->longest_ns);
-
-    poller->round_ns = (3 * poller->round_ns + took) / 4;
-    poller->began = now;
-}
-
 bool tn_poll_begin(struct tenon_worker *worker, struct tn_poller *poller)
 {
     if (poller->longest_ns == 0 || !worker->may_poll) {
         return false;
     }
     poller->since = worker->turn_time;
-    count_round(poller, worker->turn_time);
-    if (poller->window_ns == 0 || poller->round_ns > poller->longest_ns ||
-        worker->turn_time < worker->polls_from) {
+    if (poller->window_ns == 0 || worker->turn_time < worker->polls_from) {
         return false;
     }
     if (tn_list_unlinked(&poller->link)) {

@@ -55,11 +55,10 @@ static void begin(struct rig *rig)
     rig->said = tn_poll_begin(rig->worker, &rig->poller);
 }
 
-/* As if all gaps were long, and all rounds short. */
+/* As if all gaps were long. */
 static void begin_long(struct rig *rig)
 {
     rig->poller.window_ns = rig->poller.longest_ns;
-    rig->poller.round_ns = 0;
     tn_poll_begin(rig->worker, &rig->poller);
 }
 
