@@ -145,7 +145,7 @@ static uint64_t sleep_time(struct tenon_worker *worker, uint64_t limit)
 static int rest(struct tenon_worker *worker, uint64_t limit_ns)
 {
     if (!tn_list_empty(&worker->pollers) && limit_ns != 0 && !tn_worker_pending(worker)) {
-        return tn_pollers_spin(worker, limit_ns);
+        return tn_pollers_spin(worker); /* its own thread, which has no other limit */
     }
     return worker->ops->wait(worker->os, sleep_time(worker, limit_ns), worker->events,
                              TN_READY_ROOM);

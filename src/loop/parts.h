@@ -128,9 +128,8 @@ void tn_worker_ring_self(struct tenon_worker *worker);
 
 /* poll.c: all pollers look once. */
 void tn_pollers_look(struct tenon_worker *worker);
-/* Looks until something is there, nobody polls any more, a timer is due, or `limit_ns` is over.
- * What wait() says. */
-int tn_pollers_spin(struct tenon_worker *worker, uint64_t limit_ns);
+/* Looks until something is there, nobody polls any more, or a timer is due. What wait() says. */
+int tn_pollers_spin(struct tenon_worker *worker);
 
 /* watch.c */
 int tn_watches_run(struct tenon_worker *worker, int ready);

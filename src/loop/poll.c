@@ -122,14 +122,13 @@ static inline void relax(void)
 #endif
 }
 
-int tn_pollers_spin(struct tenon_worker *worker, uint64_t limit_ns)
+int tn_pollers_spin(struct tenon_worker *worker)
 {
-    uint64_t last = tenon_now();
-    uint64_t until = limit_ns > UINT64_MAX - last ? UINT64_MAX : last + limit_ns;
+    uint64_t until = tn_timers_next(&worker->timers);
+    uint64_t last = UINT64_MAX; /* the first time is read after some looks: most find something */
     int ready = 0;
 
-    until = tn_min_u64(until, tn_timers_next(&worker->timers));
-    while (ready == 0 && last < until && !tn_list_empty(&worker->pollers)) {
+    while (ready == 0 && !tn_list_empty(&worker->pollers)) {
         for (int i = 0; i < LOOKS; i++) {
             if (look(worker) || tn_worker_pending(worker) ||
                 atomic_load_explicit(&worker->inbox, memory_order_relaxed)) {
@@ -139,11 +138,14 @@ int tn_pollers_spin(struct tenon_worker *worker, uint64_t limit_ns)
         }
         ready = worker->ops->wait(worker->os, 0, worker->events, TN_READY_ROOM);
         uint64_t now = tenon_now();
-        if (now - last > PREEMPTED_NS) {
+        if (now > last && now - last > PREEMPTED_NS) {
             worker->polls_from = now + BARRED_NS;
         }
         expire(worker, now);
         last = now;
+        if (now >= until) {
+            break;
+        }
     }
     return ready;
 }

@@ -11,7 +11,7 @@
 # nor an emulator that is free of bugs, and all that goes wrong within the case (a guest that hangs,
 # a crash, a wrong answer) is seen, timed and told in there, by a machine that goes on.
 #
-# ROUNDS=n repeats the first case only; GS_ONLY=pattern runs some.
+# ROUNDS=n repeats the first case only; GS_ONLY=pattern runs some; REQUESTS=n: as test_run.sh says.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
@@ -108,6 +108,7 @@ nested_run() { # first
     mkfifo "$GS_WORK"/monitor.{in,out}
     append="tsc=reliable nohz=off highres=off nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
     append+=" t.first=$1 t.rounds=${ROUNDS:-} t.only=${GS_ONLY// /_}"
+    append+=" t.requests=${REQUESTS:-}"
     GS_INITRD=nested GS_LIMIT=$((5400 + ${ROUNDS:-0} * 20)) GS_MONITOR=$GS_WORK/monitor \
         gs_guest microvm nested 3072 1 "$append" "$GS_SOCKET"
     nested_follow

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Debian's cloud kernel in `tenon run`, on this machine's KVM. Where KVM cannot run a stock kernel,
 # test_nested.sh runs this same file in an emulated machine that has one. ROUNDS=n repeats the
-# first case and leaves out the others; GS_ONLY=pattern runs some. Needs root: it mounts a loop
-# device and asks for huge pages.
+# first case and leaves out the others; GS_ONLY=pattern runs some; REQUESTS=n is how many requests
+# are counted, 100000 for a figure to be told. Needs root: it mounts a loop device and asks for huge
+# pages.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
@@ -10,6 +11,7 @@ set -uo pipefail
 . "$(dirname "$0")/run_cases.sh"
 . "$(dirname "$0")/debian.sh"
 GS_MACHINE=run GS_WANT=0
+requests=${REQUESTS:-30000}
 
 gs_init run
 gs_kernel
@@ -50,8 +52,8 @@ gs_case "run: a read-only disk" case_read_only
 gs_case "run: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "run: discard and write-zeroes" case_discard
 gs_case "run: 4 GiB of memory" case_memory
-gs_case "run: 20,000 requests without EVENT_IDX" case_counts off 20000
-gs_case "run: 100,000 requests with EVENT_IDX and no exit for a kick" case_counts on 100000
+gs_case "run: many requests without EVENT_IDX" case_counts off $((requests / 3))
+gs_case "run: $requests requests with EVENT_IDX and no exit for a kick" case_counts on "$requests"
 if [ -z "${GS_DEBIAN:-}" ]; then
     gs_debian
     GS_DEBIAN=$GS_WORK/debian

@@ -11,7 +11,7 @@ while sleep 10; do
     say alive "$(cut -d' ' -f1 /proc/uptime) s, $(cut -d' ' -f1 /proc/loadavg)," \
         "$(sed -n 's/MemAvailable: *//p' /proc/meminfo)"
 done &
-GS_FIRST=$(arg first) ROUNDS=$(arg rounds) GS_ONLY=$(arg only | tr _ ' ') \
+GS_FIRST=$(arg first) ROUNDS=$(arg rounds) REQUESTS=$(arg requests) GS_ONLY=$(arg only | tr _ ' ') \
     bash /tenon/tests/linux/test_run.sh
 say status $?
 pass
