@@ -220,6 +220,8 @@ struct tn_queue {
     enum tn_queue_state state; /* written under device->lock by the worker */
     bool resting;              /* its last turn left the ring empty */
     bool kicks_on;             /* it asked for them */
+    bool by_threads;           /* threads were at work on what its last turn took */
+    unsigned burst;            /* how many its last turns took, at most */
     bool broken, starved, dropping, irq_on_start, poll_without_kick, type_started, closing;
     struct tenon_worker *worker;
     struct tn_vq *vq;
@@ -334,7 +336,8 @@ void tn_queue_teardown(struct tn_queue *queue);
 void tn_queue_poll_init(struct tn_queue *queue);
 void tn_queue_poll_end(struct tn_queue *queue);    /* something came */
 void tn_queue_poll_cancel(struct tn_queue *queue); /* there is no ring any more */
-void tn_queue_rest(struct tn_queue *queue); /* the ring is empty: looks again, or asks for kicks */
+/* The ring is empty, after a turn that took so many: looks again, or asks for kicks. */
+void tn_queue_rest(struct tn_queue *queue, unsigned served);
 
 /* life.c: what happens to a queue (on its worker), and who waits for it */
 

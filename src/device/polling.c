@@ -6,6 +6,8 @@
  */
 #include "device/device.h"
 
+enum { SMALL_BURST = 8 };
+
 static bool may_look(const struct tn_queue *queue)
 {
     return queue->state == TN_QUEUE_RUNNING && !queue->broken;
@@ -55,22 +57,31 @@ static void over(struct tn_poller *poller)
 
 /*
  * To look costs the processor that threads may need to finish what is in flight; not so where a
- * device does it.
+ * device does it. And who looks takes the first request of many as soon as it is there: threads are
+ * then woken for it alone, and for the others again.
  */
-static bool pays(struct tn_queue *queue)
+static bool pays(struct tn_queue *queue, unsigned served)
 {
     const struct tn_device_type *type = queue->device->type;
 
-    return queue->in_flight == 0 || (type->poll && type->poll(queue));
+    if (served != 0) {
+        queue->burst = served > queue->burst ? served : queue->burst - queue->burst / 8;
+        queue->by_threads = false;
+    }
+    if (queue->in_flight == 0) {
+        return !queue->by_threads || queue->burst <= SMALL_BURST;
+    }
+    queue->by_threads = !type->poll || !type->poll(queue);
+    return !queue->by_threads;
 }
 
-void tn_queue_rest(struct tn_queue *queue)
+void tn_queue_rest(struct tn_queue *queue, unsigned served)
 {
     struct tn_poller *poller =
         &queue->pollers[queue->in_flight == 0 ? TN_POLL_DRIVER : TN_POLL_DISK];
 
     queue->resting = true;
-    if (pays(queue) && tn_poll_begin(queue->worker, poller)) {
+    if (pays(queue, served) && tn_poll_begin(queue->worker, poller)) {
         if (queue->kicks_on) {
             queue->kicks_on = false;
             tn_vq_kicks_back(queue->vq);

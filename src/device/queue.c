@@ -77,7 +77,7 @@ static void serve(struct tn_task *task)
     if (served == TN_TURN_BUDGET || queue->poll_without_kick) {
         tn_task_ready(queue->worker, &queue->serve_task);
     } else {
-        tn_queue_rest(queue);
+        tn_queue_rest(queue, served);
     }
 }
 
@@ -199,7 +199,7 @@ static void finish(struct tn_task *task)
         publish(queue);
         if (queue->resting && queue->state == TN_QUEUE_RUNNING) {
             tn_queue_poll_end(queue);
-            tn_queue_rest(queue);
+            tn_queue_rest(queue, 0);
         }
     }
     uint32_t dormant = queue->state == TN_QUEUE_PAUSING ? queue->dormant : 0;
