@@ -37,7 +37,6 @@ void tn_poller_init(struct tn_poller *poller, bool (*look)(struct tn_poller *pol
 static void learn(struct tn_poller *poller, uint64_t gap)
 {
     uint64_t shortest = poller->longest_ns / SHORTEST_SHARE;
-
     uint64_t enough = tn_min_u64(tn_max_u64(2 * gap, shortest), poller->longest_ns);
 
     if (gap >= poller->longest_ns) {
