@@ -277,6 +277,7 @@ static void a_block_device_grows_and_shrinks_under_load(void **state)
 
 static void a_block_device_is_cut_behind_our_back(void **state)
 {
+    need_fault_address();
     struct image image = block_image(state);
     cut_behind_its_back(&image);
     end_block(state, &image);
