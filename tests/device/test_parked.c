@@ -303,29 +303,40 @@ static void a_pause_does_not_wait_for_them(void **state)
     ends(rig, &r[1], TN_BLK_S_OK);
 }
 
-/* GET_VRING_BASE, or QueueReady = 0: what is in the used ring then is all there will ever be. */
-static void stop_one(struct rig *rig, bool paused)
-{
-    struct tnd_blk_request r, over = write_at(BAD, SECTOR);
-    struct tnd_blk_request flush = { .type = TN_BLK_T_FLUSH };
-    uint16_t base = 0;
+/* One that is parked, one that overlaps it and a flush behind both; paused then, or not. */
+struct kept {
+    struct tnd_blk_request parked, over, flush;
+};
 
+static void keep_three(struct rig *rig, struct kept *kept, bool paused)
+{
+    kept->over = write_at(BAD, SECTOR);
+    kept->flush = (struct tnd_blk_request){ .type = TN_BLK_T_FLUSH };
     set_error(-EIO);
-    park_one(rig, &r);
-    submit(rig, &over);
-    submit(rig, &flush);
+    park_one(rig, &kept->parked);
+    submit(rig, &kept->over);
+    submit(rig, &kept->flush);
     tnd_settle(rig->driver, 10);
     if (paused) {
         assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
     }
+}
+
+/* GET_VRING_BASE, or QueueReady = 0: what is in the used ring then is all there will ever be. */
+static void stop_one(struct rig *rig, bool paused)
+{
+    struct kept kept;
+    uint16_t base = 0;
+
+    keep_three(rig, &kept, paused);
     assert_int_equal(rig->driver->ops->queue_stop(rig->driver, 0, &base), 0);
     struct untouched untouched = untouched_from_here(rig);
     tnd_settle(rig->driver, 5);
     untouched_till_here(&untouched);
     assert_int_equal(tnd_blk_reap(rig->driver, 0), 3);
-    assert_int_equal(r.status, TN_BLK_S_IOERR);
-    assert_int_equal(over.status, TN_BLK_S_IOERR);
-    assert_int_equal(flush.status, TN_BLK_S_OK);
+    assert_int_equal(kept.parked.status, TN_BLK_S_IOERR);
+    assert_int_equal(kept.over.status, TN_BLK_S_IOERR);
+    assert_int_equal(kept.flush.status, TN_BLK_S_OK);
     assert_int_equal(rig_stat(rig, "parked_now", 0), 0);
     assert_int_equal(rig_stat(rig, "in_flight_now", 0), 0);
     if (paused) {
@@ -391,24 +402,16 @@ static void a_reset_drops_them(void **state)
     struct rig *rig = rig_with(state, TENON_ON_ERROR_STOP, -EIO);
 
     for (unsigned paused = 0; paused < 2; paused++) {
-        struct tnd_blk_request r, over = write_at(BAD, SECTOR);
-        struct tnd_blk_request flush = { .type = TN_BLK_T_FLUSH };
-        set_error(-EIO);
-        park_one(rig, &r);
-        submit(rig, &over);
-        submit(rig, &flush);
-        tnd_settle(rig->driver, 10);
-        if (paused) {
-            assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
-        }
+        struct kept kept;
+        keep_three(rig, &kept, paused);
         uint16_t used = tnd_raw_used_idx(rig->driver->queues[0].ring);
         assert_int_equal(tenon_device_reset(rig->device, BOUND_MS), 0);
         assert_int_equal(tnd_raw_used_idx(rig->driver->queues[0].ring), used);
         assert_int_equal(rig_stat(rig, "parked_now", 0), 0);
         assert_int_equal(rig_stat(rig, "in_flight_now", 0), 0);
-        tnd_blk_forget(rig->driver, &r);
-        tnd_blk_forget(rig->driver, &over);
-        tnd_blk_forget(rig->driver, &flush);
+        tnd_blk_forget(rig->driver, &kept.parked);
+        tnd_blk_forget(rig->driver, &kept.over);
+        tnd_blk_forget(rig->driver, &kept.flush);
         set_error(0);
         assert_int_equal(tnd_reset(rig->driver), 0);
         assert_int_equal(tenon_device_resume(rig->device), 0);

@@ -176,7 +176,7 @@ static void own_workers_live_while_they_are_needed(void **state)
     free_second(&second);
 }
 
-/* They also end when the driver has gone for now, and not before. */
+/* They also end when the driver has gone, which may come back, and not before. */
 static void own_workers_end_when_nobody_drives_the_device(void **state)
 {
     struct tenon_blk_opts blk = { .own_workers = 2 };
