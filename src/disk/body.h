@@ -12,6 +12,7 @@
 #ifndef TN_DISK_BODY_H
 #define TN_DISK_BODY_H
 
+#include "base/shared.h"
 #include "disk/blocklock.h"
 #include "disk/disk.h"
 
@@ -68,6 +69,26 @@ struct tn_body_ops {
     enum tn_next (*begin)(void *body, const struct tenon_io *io, struct tn_step *step);
     enum tn_next (*next)(void *body, const struct tenon_io *io, struct tn_step *step, int result);
 };
+
+/*
+ * Moves the data of a READ or a WRITE from or to memory that begins at `at`, by this way to copy.
+ * All iovecs are good memory; they and `at` may change meanwhile.
+ */
+static inline void tn_io_move(const struct tenon_io *io, uint8_t *at,
+                              void (*copy)(void *to, const void *from, size_t bytes))
+{
+    for (unsigned i = 0; i < io->iov_count; i++) {
+        const struct iovec *iov = &io->iov[i];
+
+        if (io->op == TENON_IO_READ) {
+            copy(iov->iov_base, at, iov->iov_len);
+        } else {
+            tn_read_once_note(iov->iov_base, iov->iov_len);
+            copy(at, iov->iov_base, iov->iov_len);
+        }
+        at += iov->iov_len;
+    }
+}
 
 /* What a disk is called in logs and in tenon_disk_engine. `engine` lives for ever, the rest is
  * copied. */

@@ -10,7 +10,6 @@
 
 #include "base/iov.h"
 #include "base/num.h"
-#include "base/shared.h"
 #include "disk/host.h"
 
 void tn_mapped_init(struct tn_mapped *mapped, const struct tn_body_ops *ops, void *body,
@@ -85,21 +84,6 @@ bool tn_mapping_sound(struct tn_mapping *mapping)
     return !tn_guard_hit(mapping->guard) && reaches(mapping->mapped, end);
 }
 
-static void move(const struct tenon_io *io, uint8_t *at)
-{
-    for (unsigned i = 0; i < io->iov_count; i++) {
-        const struct iovec *iov = &io->iov[i];
-
-        if (io->op == TENON_IO_READ) {
-            tn_shared_move(iov->iov_base, at, iov->iov_len);
-        } else {
-            tn_read_once_note(iov->iov_base, iov->iov_len);
-            tn_shared_move(at, iov->iov_base, iov->iov_len);
-        }
-        at += iov->iov_len;
-    }
-}
-
 bool tn_mapping_copy(struct tn_mapping *mapping, const struct tenon_io *io)
 {
     uint64_t start = mapping->mapped->file.start + io->offset;
@@ -108,7 +92,7 @@ bool tn_mapping_copy(struct tn_mapping *mapping, const struct tenon_io *io)
         tn_iov_has_hole(io->iov, io->iov_count, 0, io->bytes)) {
         return false;
     }
-    move(io, mapping->base + start);
+    tn_io_move(io, mapping->base + start, tn_shared_move);
     mapping->end = tn_max_u64(mapping->end, start + io->bytes);
     return true;
 }

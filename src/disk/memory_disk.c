@@ -32,8 +32,11 @@ struct memory {
  * Both sides may be written meanwhile. Words where both allow it: guest buffers and sectors nearly
  * always do.
  */
-static void copy(uint8_t *to, const uint8_t *from, size_t bytes)
+static void copy(void *target, const void *source, size_t bytes)
 {
+    uint8_t *to = target;
+    const uint8_t *from = source;
+
     if (tn_is_aligned((uintptr_t)to | (uintptr_t)from, sizeof(uint64_t))) {
         for (; bytes >= 8; bytes -= 8, to += 8, from += 8) {
             uint64_t word = __atomic_load_n((const uint64_t *)(const void *)from, __ATOMIC_RELAXED);
@@ -52,25 +55,13 @@ static void copy(uint8_t *to, const uint8_t *from, size_t bytes)
 
 static int move(struct memory *memory, const struct tenon_io *io)
 {
-    uint8_t *at = memory->base + io->offset;
-
     if (tn_iov_bytes(io->iov, io->iov_count) != io->bytes) {
         return -EINVAL;
     }
     if (tn_iov_has_hole(io->iov, io->iov_count, 0, io->bytes)) {
         return -EFAULT;
     }
-    for (unsigned i = 0; i < io->iov_count; i++) {
-        const struct iovec *iov = &io->iov[i];
-
-        if (io->op == TENON_IO_READ) {
-            copy(iov->iov_base, at, iov->iov_len);
-        } else {
-            tn_read_once_note(iov->iov_base, iov->iov_len);
-            copy(at, iov->iov_base, iov->iov_len);
-        }
-        at += iov->iov_len;
-    }
+    tn_io_move(io, memory->base + io->offset, copy);
     return 0;
 }
 
