@@ -81,7 +81,8 @@ void tn_queue_rest(struct tn_queue *queue, unsigned served)
         &queue->pollers[queue->in_flight == 0 ? TN_POLL_DRIVER : TN_POLL_DISK];
 
     queue->resting = true;
-    if (pays(queue, served) && tn_poll_begin(queue->worker, poller)) {
+    if (queue->device->poll_ns != 0 && pays(queue, served) &&
+        tn_poll_begin(queue->worker, poller)) {
         if (queue->kicks_on) {
             queue->kicks_on = false;
             tn_vq_kicks_back(queue->vq);
