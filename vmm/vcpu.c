@@ -102,23 +102,12 @@ static int stop_signal(void)
     return SIGRTMIN;
 }
 
-/* Whoever started the program may have blocked every signal. */
-static void let_us_be_stopped(void)
-{
-    sigset_t mask;
-
-    sigemptyset(&mask);
-    sigaddset(&mask, stop_signal());
-    pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
-}
-
 static void *cpu_thread(void *opaque)
 {
     struct vmm_cpu *cpu = opaque;
     struct vmm *vmm = cpu->vmm;
 
     own_run = cpu->run;
-    let_us_be_stopped();
     while (!atomic_load(&vmm->stopping)) {
         int result = ioctl(cpu->fd, KVM_RUN, 0);
         if (result == 0) {
@@ -133,6 +122,26 @@ static void *cpu_thread(void *opaque)
 }
 
 /* ---- starting and stopping ---- */
+
+/*
+ * A processor's thread takes no signal that is meant for the program: one that the main thread has
+ * in its handler would otherwise be handled here at the same time. It takes what its own
+ * instructions raise, and the one that stops it, whatever whoever started the program has blocked.
+ */
+static int create_thread(struct vmm_cpu *cpu)
+{
+    const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, stop_signal() };
+    sigset_t blocked, before;
+
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        sigdelset(&blocked, own[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int error = pthread_create(&cpu->thread, NULL, cpu_thread, cpu);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
 
 static void leave_guest(int number)
 {
@@ -203,7 +212,7 @@ int cpus_start(struct vmm *vmm)
     for (unsigned i = 0; i < vmm->cpu_count; i++) {
         struct vmm_cpu *cpu = &vmm->cpus[i];
         char name[16];
-        int error = pthread_create(&cpu->thread, NULL, cpu_thread, cpu);
+        int error = create_thread(cpu);
         if (error != 0) {
             cpus_stop(vmm);
             return vmm_fail(-error, "cannot start a thread for processor number %u: %s", i + 1,

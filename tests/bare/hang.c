@@ -1,6 +1,7 @@
 /*
  * hang.c: storage that never answers a write. Loaded before the C library (LD_PRELOAD), it stands
- * in for a network share whose server has gone: each write to an image waits for ever.
+ * in for a network share whose server has gone: each write to an image waits for ever, and says on
+ * standard error that it does.
  *
  * Not a part of the guest: a library of the host.
  */
@@ -9,6 +10,9 @@
 
 static _Noreturn void for_ever(void)
 {
+    static const char text[] = "a write hangs\n";
+
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     for (;;) {
         pause();
     }

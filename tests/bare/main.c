@@ -126,11 +126,11 @@ static void run(uint64_t boot_params)
     for (unsigned i = 0; has_word("absent") && i < 5; i++) {
         disk_kick(0, QUEUES + i);
     }
-    if (has_word("input") || has_word("input-irq") || has_word("input-slow")) {
-        input_read(has_word("input-irq"), has_word("input-slow"));
-    }
     if (has_word("write")) {
         write_only();
+    }
+    if (has_word("input") || has_word("input-irq") || has_word("input-slow")) {
+        input_read(has_word("input-irq"), has_word("input-slow"));
     }
 }
 

@@ -250,28 +250,35 @@ stopped_unread() {
     machine_ends 0 10
 }
 
+log_says() { # first-line text
+    tail -n +"$1" "$LOG" | grep -q "$2"
+}
+
+# A guest that has a write under way which never ends. It does what the word says only after that:
+# before, the write might not even have begun.
+machine_hangs() { # engine word; sets `log`, the first line of it in LOG
+    log=$(($(wc -l <"$LOG") + 1))
+    LD_PRELOAD=$GS_WORK/hang.so machine_begin "write input $2" \
+        --disk "file=$writable,name=d0,queues=2,engine=$1"
+    gs_wait 20 "the write does not begin" log_says "$log" "a write hangs" || return 1
+    printf 'end\n' >&7
+}
+
 # A write to the image never ends: the program says so, and goes without it.
 hangs() { # engine word [signal]
-    local disk="file=$writable,name=d0,queues=2,engine=$1" before
-    before=$(wc -l <"$LOG")
-    LD_PRELOAD=$GS_WORK/hang.so machine_begin "write $2" --disk "$disk"
-    machine_says "writing" || return 1
+    machine_hangs "$1" "$2" || return 1
     [ -z "${3:-}" ] || kill "-$3" "$pid"
-    machine_ends 3 20 && tail -n +"$((before + 1))" "$LOG" | grep -q "disk 'd0'"
+    machine_ends 3 20 && log_says "$log" "disk 'd0'"
 }
 
 # Two signals at once are one: timeout(1) sends to the process and to its group. A later one means
 # that somebody is in a hurry.
 hangs_twice() { # seconds between text
-    local before
-    before=$(wc -l <"$LOG")
-    LD_PRELOAD=$GS_WORK/hang.so machine_begin "write sleep" \
-        --disk "file=$writable,name=d0,queues=2,engine=threads"
-    machine_says "writing" || return 1
+    machine_hangs threads sleep || return 1
     kill -TERM "$pid"
     sleep "$1"
     kill -TERM "$pid"
-    machine_ends 3 20 && tail -n +"$((before + 1))" "$LOG" | grep -q "$2"
+    machine_ends 3 20 && log_says "$log" "$2"
 }
 
 # A file that is no kernel: one line that names it, and an exit status for the user's mistake.
