@@ -1,0 +1,32 @@
+/*
+ * link.h: the door of link/: the library's view of a link.
+ *
+ *   tap.c dgram.c stream.c back_to_back.c custom_link.c    what a link is
+ *   capture.c                                              one in front of another
+ *   link_grammar.c                                         from the words of --link
+ *
+ * Knows no virtio. A device calls the functions below; each is a thin step to the link's ops.
+ */
+#ifndef TN_LINK_LINK_H
+#define TN_LINK_LINK_H
+
+#include "tenon/link.h"
+
+/* The ops of a link, for whoever calls them on every turn; as long as it lives. */
+const struct tenon_link_ops *tn_link_ops(const struct tenon_link *link);
+
+/* On the worker. 0 or a negative errno, with its sentence. */
+int tn_port_open(struct tenon_link *link, unsigned pair, struct tenon_worker *worker,
+                 const struct tenon_port_events *events, void *opaque, struct tenon_port **out);
+
+/*
+ * Makes a handle: for the files of this room. `name` is copied. Reads its info once and refuses
+ * what makes no sense. On failure nothing was taken over: ops->free is not called.
+ */
+int tn_link_make(const struct tenon_link_ops *ops, void *opaque, const char *name,
+                 struct tenon_link **out);
+
+/* See tenon_link_ops.use_pairs. */
+int tn_link_use_pairs(struct tenon_link *link, unsigned count);
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * net.h: the network device's own structures: the door of net/, which nobody but its own files
+ * opens.
+ *
+ *   rx.c          one turn of a receive queue      tx.c       of a transmit queue: read these first
+ *   frame.c       the header in guest memory        offload.c  what a header may ask for
+ *   checksum.c    segment.c                         unfinished frames are finished
+ *   filter.c      which frames the guest wants      rss.c      which queue a frame goes to
+ *   ctrl.c        the control queue                 rules.c    how what it sets reaches the queues
+ *   queue_pair.c  two queues and their port         net.c      the object, features, config space
+ */
+#ifndef TN_NET_NET_H
+#define TN_NET_NET_H
+
+#include "device/device.h"
+#include "link/link.h"
+#include "spec/virtio_net.h"
+#include "tenon/net.h"
+
+enum {
+    NET_BATCH = 64,       /* frames that go through the link at once */
+    NET_FILTER_MACS = 64, /* of each kind; more are taken for all of that kind (NET-57) */
+    NET_VLANS = 4096,
+    NET_COALESCE_FRAMES = 64, /* of receive interrupts, where nobody said otherwise */
+    NET_COALESCE_US = 50
+};
+
+/* Counters of the network device, after TN_COUNT_COMMON. */
+enum {
+    NET_COUNT_FRAMES = TN_COUNT_COMMON, /* received by the guest, or sent by it */
+    NET_COUNT_BYTES,
+    NET_COUNT_NO_BUFFER,  /* receive: times that the guest had no room, and the link had to wait */
+    NET_COUNT_TOO_LONG,   /* dropped: longer than the guest's buffer, or than the link can carry */
+    NET_COUNT_MALFORMED,  /* dropped: a chain that is no frame, or no buffer for one */
+    NET_COUNT_BAD_HEADER, /* dropped: the header asks for what cannot be, or was not negotiated */
+    NET_COUNT_FILTERED,   /* dropped: the guest does not want it */
+    NET_COUNT_LINK_FULL,  /* transmit: times that the link was full */
+    NET_COUNT_LINK_DOWN,  /* dropped: no carrier */
+    NET_COUNT_LINK_ERROR, /* dropped: the link could not */
+    NET_COUNT_DROPPED_FULL, /* dropped because the link was full, where that is wanted */
+    NET_COUNT_SEGMENTED,    /* frames that were cut into segments here */
+    NET_COUNT_SUMMED,       /* frames whose checksum was finished here */
+    NET_COUNT_STRAY,        /* sent with a source address that is not the device's */
+    NET_COUNT_COMMANDS,     /* control queue: commands that were done */
+    NET_COUNT_REFUSED,      /* control queue: answered ERR */
+    NET_COUNT_END
+};
+
+/* ---- what the driver has set: filter.c, rss.c, ctrl.c, rules.c ---- */
+
+struct net_macs {
+    uint16_t count;
+    bool all; /* there were too many */
+    uint8_t macs[NET_FILTER_MACS][6];
+};
+
+/* Which frames are wanted. A value: each receive queue has a copy. */
+struct net_filter {
+    uint8_t mac[6];
+    bool promiscuous, all_multi, all_uni, no_multi, no_uni, no_broadcast;
+    bool vlans_on; /* CTRL_VLAN was negotiated */
+    struct net_macs unicast, multicast;
+    uint64_t vlans[NET_VLANS / 64];
+};
+
+struct net_rss {
+    bool on;        /* RSS: frames go where the table says */
+    bool report;    /* HASH_REPORT was negotiated */
+    uint32_t types; /* TN_NET_HASH_* */
+    uint16_t mask;  /* the table's length less one */
+    uint16_t unclassified;
+    uint16_t table[TN_NET_RSS_TABLE_MAX];
+    uint8_t key_bytes;
+    uint8_t key[TN_NET_RSS_KEY_BYTES];
+};
+
+/* All of it. */
+struct net_rules {
+    struct net_filter filter;
+    struct net_rss rss;
+    uint16_t pairs;     /* that receive */
+    unsigned guest_can; /* TENON_CAN_*: what may be received unfinished */
+};
+
+/* ---- the device ---- */
+
+struct net_pair;
+
+struct net {
+    struct tenon_device device; /* first */
+    struct tenon_link *link;
+    struct tenon_link_info info;
+    const struct tenon_link_ops *link_ops;
+    unsigned pairs;
+    uint16_t mtu;     /* 0: not offered */
+    uint32_t speed;   /* 0: not offered */
+    unsigned offload; /* as the user asked */
+    bool mrg_rxbuf, ctrl, rss, drop_when_full;
+    uint32_t coalesce_frames, coalesce_us;
+    uint8_t mac_given[6];
+
+    /* as negotiated; written when no queue runs */
+    unsigned header_bytes; /* in front of each frame */
+    bool mergeable;
+    unsigned host_can; /* TENON_CAN_*: what the driver may leave undone */
+
+    pthread_mutex_t lock; /* comes after the device's */
+    /* under lock */
+    struct net_rules rules; /* as last set */
+    bool carrier;           /* as the embedder says */
+    bool announce;          /* the guest has been asked, and has not answered */
+    struct net_pair **open; /* [pairs]: those whose port is open */
+};
+
+/* A queue pair, from the start of its first queue to the stop of its last. On its worker. */
+struct net_pair {
+    struct net *net;
+    unsigned index;
+    unsigned users; /* queues */
+    struct tenon_port *port;
+    struct tn_queue *rx, *tx; /* NULL: it does not run */
+    unsigned watched;
+    bool up;
+    struct net_rules rules; /* a copy, see rules.c */
+};
+
+static inline struct net *net_of_device(struct tenon_device *device)
+{
+    return (struct net *)(void *)device;
+}
+
+static inline struct net *net_of(const struct tn_queue *queue)
+{
+    return net_of_device(queue->device);
+}
+
+/* ---- offload.c: what a header may ask for ---- */
+
+/*
+ * Whether what is left to be done makes sense for a frame of so many bytes, and was negotiated
+ * (`can`: TENON_CAN_*) (NET-22..28).
+ */
+bool net_offload_check(const struct tenon_offload *offload, uint32_t frame_bytes, unsigned can);
+/* What it takes to send it on unfinished: TENON_CAN_*; 0: it is finished. */
+unsigned net_offload_needs(const struct tenon_offload *offload);
+/*
+ * The features that a device offers, as masks of TENON_CAN_*: what the user asked for, what the
+ * link can, and what can be finished here; always a legal set (NET-05).
+ */
+void net_offload_plan(unsigned asked, const struct tenon_link_info *link, unsigned *host,
+                      unsigned *guest);
+/* Between masks and feature bits. */
+uint64_t net_offload_host_features(unsigned can);
+uint64_t net_offload_guest_features(unsigned can);
+unsigned net_offload_host_can(uint64_t features);
+unsigned net_offload_guest_can(uint64_t features);
+
+/*
+ * ---- checksum.c, segment.c: a frame is finished. Pure; they read frames, and never write them
+ * ----
+ */
+
+/* The ones' complement sum of bytes that go on from others: `odd` of them were summed before. */
+uint32_t net_sum(uint32_t sum, const void *bytes, size_t count, bool odd);
+uint16_t net_sum_fold(uint32_t sum);
+/* The checksum that finishes a frame with NEEDS_CSUM: over csum_start to the end (NET-24). */
+uint16_t net_checksum(const struct iovec *iov, unsigned count, uint32_t bytes,
+                      const struct tenon_offload *offload);
+
+enum { NET_HEADERS_MAX = 256 }; /* Ethernet, VLAN tags, IP with options, TCP with options */
+
+/* Cuts one frame into segments, one after another (NET-27). */
+struct net_segments {
+    const struct iovec *iov;
+    unsigned iov_count;
+    struct tenon_offload offload;
+    uint8_t headers[NET_HEADERS_MAX]; /* a copy */
+    uint16_t header_bytes, network, transport;
+    uint32_t payload, done; /* bytes */
+    uint32_t number;
+};
+/* 0, or -EINVAL: its headers are not what the offload says. */
+int net_segments_begin(struct net_segments *segments, const struct iovec *iov, unsigned count,
+                       uint32_t bytes, const struct tenon_offload *offload);
+/*
+ * The next one, finished, put together in `to`, which holds NET_HEADERS_MAX + gso_bytes: its
+ * length, or 0 after the last one.
+ */
+uint32_t net_segments_next(struct net_segments *segments, uint8_t *to);
+
+/* ---- filter.c, rss.c ---- */
+
+enum { NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
+
+/* As after a reset: its own address, broadcast and nothing else, but with no CTRL_RX everything. */
+void net_filter_reset(struct net_filter *filter, const uint8_t mac[6], bool ctrl_rx, bool vlans);
+bool net_filter_passes(const struct net_filter *filter, const uint8_t *frame, uint32_t bytes);
+
+/* What was hashed (TN_NET_HASH_REPORT_*), and the hash, of a frame's first bytes (NET-71). */
+uint16_t net_rss_hash(const struct net_rss *rss, const uint8_t *frame, uint32_t bytes,
+                      uint32_t *hash);
+/* The receive queue, by what net_rss_hash said (NET-70). */
+uint16_t net_rss_queue(const struct net_rss *rss, uint16_t report, uint32_t hash);
+
+/* ---- ctrl.c: one turn of the control queue ---- */
+
+unsigned net_ctrl_serve(struct tn_queue *queue, unsigned budget);
+
+/* ---- rules.c ---- */
+
+/* As after a reset, for the features that are negotiated now. With net->lock held. */
+void net_rules_reset(struct net *net);
+/*
+ * net->rules has changed: done(opaque) is called when every open pair follows them, on the worker
+ * of the last one, or at once. One at a time. On a worker.
+ */
+void net_rules_apply(struct net *net, void (*done)(void *opaque), void *opaque);
+/* A pair opens: it has the rules of now. */
+void net_rules_copy(struct net_pair *pair);
+
+/* ---- frame.c ---- */
+
+/* Copies the header of a transmitted frame; `chain`'s iovecs are advanced past it. */
+bool net_frame_take_header(struct tn_chain *chain, unsigned header_bytes,
+                           struct tenon_offload *offload);
+
+/* ---- queue_pair.c ---- */
+
+int net_pair_join(struct tn_queue *queue);
+bool net_pair_leave(struct tn_queue *queue);
+
+/* ---- rx.c, tx.c ---- */
+
+unsigned net_rx_serve(struct tn_queue *queue, unsigned budget);
+unsigned net_tx_serve(struct tn_queue *queue, unsigned budget);
+
+#endif
