@@ -62,4 +62,10 @@ static inline bool tn_is_aligned(uint64_t v, uint64_t align)
     return (v & (align - 1)) == 0;
 }
 
+/* The compiler keeps what is done then out of the way. */
+static inline bool tn_unlikely(bool condition)
+{
+    return __builtin_expect(condition, 0);
+}
+
 #endif

@@ -17,7 +17,7 @@
 #include "base/opts.h"
 #include "spec/virtio.h"
 
-enum { POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000 };
+enum { QUEUES_MAX = 256, POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000 };
 
 _Static_assert(sizeof(struct tn_blk_config) == 0x48, "config space as BLK-03..13 lay it out");
 
@@ -184,9 +184,9 @@ static int check_opts(struct tenon_blk_opts *opts)
         return tn_error(-EINVAL, "%s: no disk was given; open one with tenon_disk_open",
                         opts->name);
     }
-    if (opts->queues > TN_QUEUES_MAX) {
+    if (opts->queues > QUEUES_MAX) {
         return tn_error(-EINVAL, "%s: %u queues are too many; use 1 to %d", opts->name,
-                        opts->queues, TN_QUEUES_MAX);
+                        opts->queues, QUEUES_MAX);
     }
     if (!tn_is_power_of_2(opts->queue_size) || opts->queue_size > TN_VQ_MAX_SIZE) {
         return tn_error(-EINVAL,

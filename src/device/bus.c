@@ -2,7 +2,7 @@
  * bus.c: what a transport asks of a device (<tenon/bus.h>). Each call checks what can be checked
  * now, and posts the rest to the worker of the queue; none waits. Any thread.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdlib.h>

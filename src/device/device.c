@@ -2,7 +2,7 @@
  * device.c: the device object: features, config space, statistics, reset, and its end. Which bits
  * exist and what config space says is the type's; what is true of every device stands here.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <sched.h>

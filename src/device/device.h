@@ -12,12 +12,14 @@
 #ifndef TN_DEVICE_DEVICE_H
 #define TN_DEVICE_DEVICE_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 
 #include "base/count.h"
 #include "base/list.h"
 #include "base/probe.h"
+#include "device/irq.h"
 #include "device/latency.h"
 #include "device/limit.h"
 #include "loop/loop.h"
@@ -28,20 +30,22 @@ struct tn_queue;
 struct tn_slot;
 
 enum {
-    TN_QUEUES_MAX = 256,
+    TN_QUEUES_MAX = 257,
     TN_TYPE_COUNTERS_MAX = 24,
     TN_TURN_BUDGET =
         64, /* requests that a queue serves before stop, pause and others are looked at */
     TN_PUBLISH_AFTER_NS = 50000, /* the longest that a finished request waits for its turn to end */
     TN_PUBLISH_IDLE_NS = 10000,  /* the same where the ring is empty: the driver may be waiting */
     TN_LIMITED_IOVECS = 128, /* for each entry of a ring under a limit: what QEMU's seg_max needs */
-    TN_QUIET_WAITERS = 4     /* who may wait for quiet at once: the transport, a reset, a free */
+    TN_SERVE_WAITS = INT_MAX,
+    TN_QUIET_WAITERS = 4 /* who may wait for quiet at once: the transport, a reset, a free */
 };
 
 /* What a device type is. All calls about a queue come on its worker; the others on any thread. */
 struct tn_device_type {
     uint32_t id; /* TN_VIRTIO_ID_* */
     uint32_t config_bytes;
+    uint32_t queues_together;         /* so many in a row are on one worker; 0: each by itself */
     const char *const *counter_names; /* counted per queue with tn_queue_count; ends with NULL */
     void (*features)(const struct tenon_device *device, uint64_t features[2]); /* its own bits */
     void (*negotiated)(
@@ -52,8 +56,19 @@ struct tn_device_type {
                          uint32_t bytes);
     int (*start)(
         struct tn_queue *queue); /* before the first serve; a negative errno breaks the queue */
-    /* how many requests it took; `budget`: there may be more */
+    /*
+     * How many requests it took; `budget`: there may be more; TN_SERVE_WAITS: it waits for
+     * something else than the ring, and has the queue looked at again itself.
+     */
     unsigned (*serve)(struct tn_queue *queue, unsigned budget);
+    /*
+     * Of a type that waits so, for while the queue looks instead of sleeping (tn_queue_wait):
+     * whether what it waits for has come; from now on it has to be told.
+     */
+    bool (*look)(struct tn_queue *queue);
+    void (*rest)(struct tn_queue *queue);
+    /* the queue pauses or stops: what was taken and not begun goes back (tn_queue_untake) */
+    void (*settle)(struct tn_queue *queue);
     /* these waited for their limits (tn_limit_slot) and go on now; NULL: it knows no limits */
     void (*release)(struct tn_queue *queue, struct tn_list *slots);
     /*
@@ -220,6 +235,7 @@ struct tn_queue {
     enum tn_queue_state state; /* written under device->lock by the worker */
     bool resting;              /* its last turn left the ring empty */
     bool kicks_on;             /* it asked for them */
+    bool waiting;              /* for something else than the ring: type->look */
     bool by_threads;           /* threads were at work on what its last turn took */
     unsigned burst;            /* how many its last turns took, at most */
     bool broken, starved, dropping, irq_on_start, poll_without_kick, type_started, closing;
@@ -235,6 +251,7 @@ struct tn_queue {
      */
     uint32_t dormant;
     uint64_t unpublished_since;
+    struct tn_irq irq;
     uint64_t log_from;         /* see fault.c: from when on its log is as empty as ever */
     void *type_data;           /* the type's, from start to stop */
     struct tn_task serve_task; /* look at the ring */
@@ -267,6 +284,18 @@ struct tn_slot *tn_queue_take(struct tn_queue *queue);
 void tn_queue_return(struct tn_slot *slot, uint32_t written);
 
 /*
+ * The request was not begun: its chain goes back to the ring, and is taken again. Only the last one
+ * taken of those that are in flight.
+ */
+void tn_queue_untake(struct tn_slot *slot);
+
+/*
+ * It waits for something else than the ring (TN_SERVE_WAITS). True: it looks for a while, and
+ * type->rest follows; false: it has to be told at once.
+ */
+bool tn_queue_wait(struct tn_queue *queue);
+
+/*
  * The driver broke the queue: nothing is taken any more; the driver is told, once. `why`: a
  * constant sentence.
  */
@@ -288,6 +317,9 @@ static inline bool tn_queue_repin(struct tn_slot *slot)
 /* Whether one more line may be logged about what a guest can make happen again and again. */
 bool tn_queue_may_log(struct tn_queue *queue);
 
+/* Serves the queue soon, if it runs. */
+void tn_queue_look(struct tn_queue *queue);
+
 /* Has somebody looked at the end of the turn, though nothing was returned. */
 void tn_queue_finish(struct tn_queue *queue);
 
@@ -304,9 +336,8 @@ static inline void tn_queue_count(struct tn_queue *queue, unsigned counter, uint
     tn_count_add(&queue->counts[counter], n);
 }
 
-/* ---- within device/ ---- */
+/* ---- slots.c: also for what a type does on the side ---- */
 
-/* slots.c */
 int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count, size_t slot_bytes,
                   uint32_t iovecs);
 void tn_slots_fini(struct tn_slots *slots);
@@ -314,74 +345,5 @@ struct tn_slot *tn_slots_take(struct tn_slots *slots);
 void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot);
 bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t count,
                           struct iovec **out);
-
-/* workers.c */
-int tn_workers_init(struct tenon_device *device, const struct tn_device_init *init);
-void tn_workers_fini(struct tenon_device *device);
-int tn_workers_join(struct tenon_device *device, struct tn_queue *queue); /* under lock */
-/* Its own ones, for the caller to free; no queue has them any more. Under lock. */
-unsigned tn_workers_take(struct tenon_device *device, struct tenon_worker *own[TN_QUEUES_MAX]);
-
-/* queue.c */
-struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index);
-void tn_queue_free(struct tn_queue *queue);
-struct tn_queue *tn_queue_at(const struct tenon_device *device,
-                             unsigned index); /* NULL: never needed so far */
-int tn_queue_begin(struct tn_queue *queue, const struct tenon_ring *ring, struct tenon_mem *mem);
-void tn_queue_set_kick(struct tn_queue *queue, int fd);
-void tn_queue_look(struct tn_queue *queue);
-void tn_queue_teardown(struct tn_queue *queue);
-
-/* polling.c */
-void tn_queue_poll_init(struct tn_queue *queue);
-void tn_queue_poll_end(struct tn_queue *queue);    /* something came */
-void tn_queue_poll_cancel(struct tn_queue *queue); /* there is no ring any more */
-/* The ring is empty, after a turn that took so many: looks again, or asks for kicks. */
-void tn_queue_rest(struct tn_queue *queue, unsigned served);
-
-/* life.c: what happens to a queue (on its worker), and who waits for it */
-
-/* A start or a stop on its way to the queue's worker. */
-struct tn_start {
-    struct tenon_post post;
-    struct tn_queue *queue;
-    uint32_t resets; /* of the device, when it was asked for */
-    struct tenon_ring ring;
-};
-
-struct tn_stop {
-    struct tenon_post post;
-    struct tn_list link;
-    struct tn_queue *queue;
-    bool drop;
-    tenon_queue_stopped_fn *done;
-    void *opaque;
-};
-
-enum tn_queue_event {
-    TN_EVENT_START,   /* a transport wants it to run */
-    TN_EVENT_STOP,    /* a transport wants it to stop, or the device is reset */
-    TN_EVENT_HOLD,    /* the device was paused */
-    TN_EVENT_RELEASE, /* the device was resumed */
-    TN_EVENT_DRAINED, /* nothing is in flight */
-    TN_QUEUE_EVENTS
-};
-void tn_life_event(struct tn_queue *queue, enum tn_queue_event event);
-void tn_life_start(struct tenon_post *post); /* struct tn_start; ends with the queue, or freed */
-void tn_life_stop(struct tenon_post *post);  /* struct tn_stop; freed when its done was called */
-void tn_life_reconcile(struct tn_queue *queue);
-void tn_life_quiet_heard(struct tn_queue *queue);
-void tn_life_leave_quiet(
-    struct tenon_device *device); /* one of those that `quieting` counts is done */
-
-/*
- * wait.c: for the synchronous calls. Waits until it is so, or the time is over: 0 or -ETIMEDOUT. A
- * reset is over when it was, even if the driver has started the device again since.
- */
-int tn_device_wait_paused(struct tenon_device *device, unsigned timeout_ms);
-int tn_device_wait_quiet(struct tenon_device *device, unsigned timeout_ms);
-int tn_device_wait_reset(struct tenon_device *device, uint32_t reset, unsigned timeout_ms);
-bool tn_device_is_quiet(const struct tenon_device *device);  /* under lock */
-bool tn_device_is_paused(const struct tenon_device *device); /* under lock */
 
 #endif

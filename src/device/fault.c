@@ -4,7 +4,7 @@
  * once, until the queue is started anew. Other queues go on. A driver that does so again and again
  * gets one line of log a second.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include "base/log.h"
 #include "base/num.h"

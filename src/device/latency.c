@@ -1,7 +1,7 @@
 /*
  * latency.c: where the time of requests goes, as histograms that any thread can read.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <string.h>
 

@@ -14,7 +14,7 @@
  * is resumed), all is published, and the last interrupt is delivered. A queue that its driver broke
  * takes nothing, but lives through the same states.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,6 +175,9 @@ static void enter(struct tn_queue *queue, enum tn_queue_state state)
     default: /* PAUSING, DRAINING: it is over when nothing is in flight, which may be now */
         set_state(queue, state);
         tn_limit_let_through(queue);
+        if (queue->type_started && queue->device->type->settle) {
+            queue->device->type->settle(queue);
+        }
         if (state == TN_QUEUE_DRAINING && queue->type_started && queue->device->type->give_up) {
             queue->device->type->give_up(queue);
         }

@@ -11,7 +11,7 @@
  * queues share, without a lock (base/bucket.h). No thread sleeps, and nothing is allocated once the
  * queue runs. On the queue's worker; what was set, and when it changes, is limit_set.c's.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 enum {
     ACCOUNTS = TN_LIMIT_OWNERS * TN_LINE_LIMITS,

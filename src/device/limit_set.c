@@ -3,7 +3,7 @@
  * checked, kept, and told to the queues that are under them. Requests are not seen here (limit.c).
  * Any thread; locks are held for a few instructions, and no queue takes one while it serves.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * can be missed: when the while is over, kicks are on again before the ring is looked at once more
  * (pair D in base/shared.h). On the queue's worker.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 enum { SMALL_BURST = 8 };
 
@@ -24,7 +24,7 @@ static bool look(struct tn_poller *poller)
     if (queue->in_flight != 0 && queue->device->type->poll) {
         queue->device->type->poll(queue);
     }
-    if (!tn_vq_has_more(queue->vq)) {
+    if (queue->waiting ? !queue->device->type->look(queue) : !tn_vq_has_more(queue->vq)) {
         return false;
     }
     if (tn_list_unlinked(&queue->serve_task.link)) {
@@ -49,7 +49,9 @@ static void over(struct tn_poller *poller)
 
     if (may_look(queue)) {
         tn_queue_count(queue, TN_COUNT_POLLED_IN_VAIN, 1);
-        if (!queue->kicks_on) {
+        if (queue->waiting) {
+            queue->device->type->rest(queue);
+        } else if (!queue->kicks_on) {
             ask(queue);
         }
     }
@@ -64,6 +66,9 @@ static bool pays(struct tn_queue *queue, unsigned served)
 {
     const struct tn_device_type *type = queue->device->type;
 
+    if (type->look) {
+        return true; /* no threads are at work for it */
+    }
     if (served != 0) {
         queue->burst = served > queue->burst ? served : queue->burst - queue->burst / 8;
         queue->by_threads = false;
@@ -90,6 +95,13 @@ void tn_queue_rest(struct tn_queue *queue, unsigned served)
     } else if (!queue->kicks_on) {
         ask(queue);
     }
+}
+
+bool tn_queue_wait(struct tn_queue *queue)
+{
+    queue->waiting = true;
+    return queue->device->poll_ns != 0 &&
+           tn_poll_begin(queue->worker, &queue->pollers[TN_POLL_DRIVER]);
 }
 
 void tn_queue_poll_end(struct tn_queue *queue)

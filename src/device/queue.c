@@ -10,7 +10,7 @@
  * Here: the life of one queue between start and stop. Not here: when it may start and stop
  * (life.c).
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,27 +19,6 @@
 
 #include "base/num.h"
 #include "spec/virtio.h"
-
-static struct tn_queue *of_serve_task(struct tn_task *task)
-{
-    return TN_CONTAINER_OF(task, struct tn_queue, serve_task);
-}
-
-static void interrupt(struct tn_queue *queue)
-{
-    struct tenon_device *device = queue->device;
-
-    tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
-    TN_PROBE(interrupt, queue->device_name, queue->index);
-    device->bus_ops.queue_irq(device->bus, queue->index);
-}
-
-static void publish(struct tn_queue *queue)
-{
-    if (tn_vq_publish(queue->vq)) {
-        interrupt(queue);
-    }
-}
 
 /* A SIGBUS put zeroes where the rings or buffers were (tenon_sigbus): nothing there is true. */
 static bool memory_is_gone(struct tn_queue *queue)
@@ -54,10 +33,10 @@ static bool memory_is_gone(struct tn_queue *queue)
 /* One bounded turn of serving. */
 static void serve(struct tn_task *task)
 {
-    struct tn_queue *queue = of_serve_task(task);
+    struct tn_queue *queue = TN_CONTAINER_OF(task, struct tn_queue, serve_task);
 
     tn_queue_poll_end(queue);
-    queue->resting = false;
+    queue->resting = queue->waiting = false;
     if (queue->state != TN_QUEUE_RUNNING || queue->broken) {
         return;
     }
@@ -73,6 +52,9 @@ static void serve(struct tn_task *task)
     unsigned served = queue->device->type->serve(queue, TN_TURN_BUDGET);
     if (queue->broken || queue->starved || memory_is_gone(queue)) {
         return; /* broken: for good. Starved: tn_queue_return looks again */
+    }
+    if (served == TN_SERVE_WAITS) {
+        return;
     }
     if (served == TN_TURN_BUDGET || queue->poll_without_kick) {
         tn_task_ready(queue->worker, &queue->serve_task);
@@ -177,12 +159,24 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
     }
 }
 
+void tn_queue_untake(struct tn_slot *slot)
+{
+    struct tn_queue *queue = slot->queue;
+
+    tn_vq_unpop(queue->vq, &slot->chain);
+    tn_view_unpin(&queue->view, slot->table);
+    tn_slots_give(&queue->slots, slot);
+    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], --queue->in_flight);
+    tn_queue_count(queue, TN_COUNT_REQUESTS, (uint64_t)-1);
+    tn_queue_finish(queue);
+}
+
 void tn_queue_breathe(struct tn_queue *queue)
 {
     if (tn_worker_run_posts(queue->worker) && !queue->broken && tn_vq_unpublished(queue->vq) != 0) {
         uint64_t longest = tn_vq_has_more(queue->vq) ? TN_PUBLISH_AFTER_NS : TN_PUBLISH_IDLE_NS;
         if (tn_worker_late_time(queue->worker) - queue->unpublished_since > longest) {
-            publish(queue);
+            tn_queue_publish(queue);
         }
     }
 }
@@ -196,11 +190,14 @@ static void finish(struct tn_task *task)
     struct tn_queue *queue = TN_CONTAINER_OF(task, struct tn_queue, finish_task);
 
     if (queue->vq && !queue->broken && !memory_is_gone(queue)) {
-        publish(queue);
+        tn_queue_publish(queue);
         if (queue->resting && queue->state == TN_QUEUE_RUNNING) {
             tn_queue_poll_end(queue);
             tn_queue_rest(queue, 0);
         }
+    }
+    if (queue->state != TN_QUEUE_RUNNING && queue->vq && !queue->broken && !queue->dropping) {
+        tn_queue_tell(queue); /* before anybody hears that it is still */
     }
     uint32_t dormant = queue->state == TN_QUEUE_PAUSING ? queue->dormant : 0;
     if (queue->in_flight == dormant && !queue->closing) {
@@ -346,6 +343,7 @@ void tn_queue_teardown(struct tn_queue *queue)
         queue->view_open = false;
     }
     tn_limit_end(queue);
+    tn_irq_end(queue);
     tn_slots_fini(&queue->slots);
 }
 

@@ -8,7 +8,7 @@
  *           ring until some come back.
  *           A free arena always has room for the longest chain, so every chain is taken in the end.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdlib.h>

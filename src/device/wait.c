@@ -3,7 +3,7 @@
  * of the device has no thread, the waiting thread turns its crank meanwhile, or nothing would ever
  * end.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <time.h>

@@ -5,7 +5,7 @@
  *
  * Any thread, under device->lock where it says so.
  */
-#include "device/device.h"
+#include "device/within.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,7 +105,8 @@ static int make(struct tenon_device *device, unsigned n)
 
 int tn_workers_join(struct tenon_device *device, struct tn_queue *queue)
 {
-    unsigned n = queue->index % device->worker_count;
+    unsigned together = device->type->queues_together ? device->type->queues_together : 1;
+    unsigned n = queue->index / together % device->worker_count;
 
     if (queue->worker) {
         return 0;

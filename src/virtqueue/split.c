@@ -3,7 +3,7 @@
  *
  *   pop      avail.idx (pair A) ──> head ──> descriptors, direct then maybe one table ──> chain.c
  *   push     used.ring[ours]          not yet seen by the driver
- *   publish  used.idx (pair B) ──> barrier ──> does the driver want to know? (pair C)
+ *   show     used.idx (pair B)         later, for many: barrier ──> does it want to know? (pair C)
  *   kicks    avail_event or used.flags ──> barrier ──> did something come meanwhile? (pair D)
  *
  * Pairs: base/shared.h. Every descriptor is copied once and then checked; every index that decides
@@ -15,11 +15,6 @@
 #include "base/shared.h"
 #include "virtqueue/chain.h"
 #include "virtqueue/notify.h"
-
-static inline bool unlikely(bool condition)
-{
-    return __builtin_expect(condition, 0);
-}
 
 /* One descriptor, copied to where nobody else writes. */
 struct segment {
@@ -104,14 +99,14 @@ static bool refresh_avail(struct tn_vq *vq)
         return false;
     }
     /* What the driver has not got back it cannot offer again: more than entries is never honest. */
-    if (unlikely(fresh + held > vq->size)) {
+    if (tn_unlikely(fresh + held > vq->size)) {
         tn_vq_break_once(
             vq, "the available index moved further than the queue has room"); /* SPLIT-15 */
         return false;
     }
     /* Memory that was added before these chains were offered is there for them, whether the news of
      * it has come to this worker or not. */
-    if (unlikely(tn_view_refresh(vq->view)) && !tn_vq_remap(vq)) {
+    if (tn_unlikely(tn_view_refresh(vq->view)) && !tn_vq_remap(vq)) {
         return false;
     }
     vq->avail_seen = idx;
@@ -210,13 +205,13 @@ static const char *walk(struct tn_vq *vq, struct tn_chain *chain, uint16_t head)
         }
         why = tn_chain_add(chain, vq->view, &spare, at.gpa, at.bytes,
                            (at.flags & TN_DESC_F_WRITE) != 0);
-        if (unlikely(why != NULL)) {
+        if (tn_unlikely(why != NULL)) {
             return why;
         }
         if ((at.flags & TN_DESC_F_NEXT) == 0) {
             return NULL;
         }
-        if (unlikely(at.next >= vq->size)) {
+        if (tn_unlikely(at.next >= vq->size)) {
             return "a descriptor's next is outside the descriptor table"; /* SPLIT-14 */
         }
         i = at.next;
@@ -232,36 +227,36 @@ enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain)
     uint64_t *word;
     uint16_t head;
 
-    if (unlikely(vq->broken != NULL)) {
+    if (tn_unlikely(vq->broken != NULL)) {
         return TN_POP_BROKEN;
     }
     tn_read_once_begin();
-    if (unlikely(again)) {
+    if (tn_unlikely(again)) {
         head = vq->inflight->again[vq->again_next];
     } else {
         if (vq->next_avail == vq->avail_seen && !refresh_avail(vq)) {
             return vq->broken == NULL ? TN_POP_EMPTY : TN_POP_BROKEN;
         }
         head = tn_shared_load16_once(&vq->avail->ring[vq->next_avail & vq->mask]);
-        if (unlikely(head > vq->mask)) {
+        if (tn_unlikely(head > vq->mask)) {
             why = "an available entry names a descriptor outside the table"; /* SPLIT-14 */
             goto broken;
         }
     }
     word = tn_vq_head_word(vq, head);
-    if (unlikely((*word & tn_vq_head_bit(head)) != 0)) {
+    if (tn_unlikely((*word & tn_vq_head_bit(head)) != 0)) {
         why = "a chain was made available while it was still in flight";
         goto broken;
     }
     why = walk(vq, chain, head);
-    if (unlikely(why != NULL)) {
+    if (tn_unlikely(why != NULL)) {
         goto broken;
     }
 
     *word |= tn_vq_head_bit(head);
     vq->in_flight++;
-    vq->popped_again = again;
-    if (unlikely(again)) {
+    chain->again = again;
+    if (tn_unlikely(again)) {
         vq->again_next++;
     } else {
         vq->next_avail++;
@@ -284,7 +279,7 @@ static inline bool unmark(struct tn_vq *vq, uint16_t head)
 {
     uint64_t *word = tn_vq_head_word(vq, head);
 
-    if (unlikely((*word & tn_vq_head_bit(head)) == 0)) {
+    if (tn_unlikely((*word & tn_vq_head_bit(head)) == 0)) {
         return false;
     }
     *word &= ~tn_vq_head_bit(head);
@@ -292,12 +287,12 @@ static inline bool unmark(struct tn_vq *vq, uint16_t head)
     return true;
 }
 
-void tn_split_unpop(struct tn_vq *vq, uint16_t head)
+void tn_split_unpop(struct tn_vq *vq, uint16_t head, bool again)
 {
     if (!unmark(vq, head)) {
         return;
     }
-    if (vq->popped_again) {
+    if (again) {
         vq->again_next--; /* the record still has it in flight, and that is right */
         return;
     }
@@ -324,7 +319,7 @@ void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
      * In a broken ring nothing is written any more: nobody knows what it still holds. The record
      * keeps the chain.
      */
-    if (unlikely(!unmark(vq, head) || vq->broken != NULL)) {
+    if (tn_unlikely(!unmark(vq, head) || vq->broken != NULL)) {
         return;
     }
     elem = &vq->used->ring[vq->used_idx & vq->mask];
@@ -336,22 +331,29 @@ void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
     }
 }
 
-bool tn_split_publish(struct tn_vq *vq)
+void tn_split_show(struct tn_vq *vq)
 {
-    uint16_t before = vq->published;
-    uint16_t now = vq->used_idx;
+    if (vq->used_idx == vq->published || tn_unlikely(vq->broken != NULL)) {
+        return;
+    }
+    tn_shared_store16_release(&vq->used->idx, vq->used_idx); /* pair B */
+    vq->published = vq->used_idx;
+    if (vq->inflight != NULL) {
+        tn_inflight_commit(vq->inflight, vq->published);
+    }
+}
 
-    if (now == before || unlikely(vq->broken != NULL)) {
+bool tn_split_wants_interrupt(struct tn_vq *vq)
+{
+    uint16_t before = vq->told;
+
+    if (vq->published == before || tn_unlikely(vq->broken != NULL)) {
         return false;
     }
-    tn_shared_store16_release(&vq->used->idx, now); /* pair B */
-    vq->published = now;
-    if (vq->inflight != NULL) {
-        tn_inflight_commit(vq->inflight, now);
-    }
+    vq->told = vq->published;
     tn_full_barrier(); /* pair C */
     if (vq->event_idx) {
-        return tn_event_passed(tn_shared_load16(used_event(vq)), now, before);
+        return tn_event_passed(tn_shared_load16(used_event(vq)), vq->told, before);
     }
     return (tn_shared_load16(&vq->avail->flags) & TN_AVAIL_F_NO_INTERRUPT) == 0;
 }

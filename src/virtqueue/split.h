@@ -29,10 +29,11 @@ uint16_t tn_split_used_in_ring(const struct tn_vq *vq);
 void tn_split_begin(struct tn_vq *vq);
 
 enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain);
-void tn_split_unpop(struct tn_vq *vq, uint16_t head);
+void tn_split_unpop(struct tn_vq *vq, uint16_t head, bool again);
 void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written);
 void tn_split_forget(struct tn_vq *vq, uint16_t head);
-bool tn_split_publish(struct tn_vq *vq);
+void tn_split_show(struct tn_vq *vq);
+bool tn_split_wants_interrupt(struct tn_vq *vq);
 void tn_split_kicks_off(struct tn_vq *vq);
 bool tn_split_kicks_on(struct tn_vq *vq);
 void tn_split_kicks_back(struct tn_vq *vq);

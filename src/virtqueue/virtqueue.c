@@ -85,7 +85,7 @@ static int find_position(struct tn_vq *vq, const struct tn_vq_config *config)
             vq->next_avail = (uint16_t)(used + vq->again_count);
         }
     }
-    vq->used_idx = vq->published = used;
+    vq->used_idx = vq->published = vq->told = used;
     vq->avail_seen = vq->next_avail;
     return 0;
 }
@@ -183,7 +183,7 @@ enum tn_pop tn_vq_pop(struct tn_vq *vq, struct tn_chain *chain)
 
 void tn_vq_unpop(struct tn_vq *vq, const struct tn_chain *chain)
 {
-    tn_split_unpop(vq, chain->head);
+    tn_split_unpop(vq, chain->head, chain->again);
 }
 
 void tn_vq_push(struct tn_vq *vq, uint16_t head, uint32_t written)
@@ -201,9 +201,20 @@ uint32_t tn_vq_unpublished(const struct tn_vq *vq)
     return (uint16_t)(vq->used_idx - vq->published);
 }
 
+void tn_vq_show(struct tn_vq *vq)
+{
+    tn_split_show(vq);
+}
+
+bool tn_vq_wants_interrupt(struct tn_vq *vq)
+{
+    return tn_split_wants_interrupt(vq);
+}
+
 bool tn_vq_publish(struct tn_vq *vq)
 {
-    return tn_split_publish(vq);
+    tn_split_show(vq);
+    return tn_split_wants_interrupt(vq);
 }
 
 void tn_vq_kicks_off(struct tn_vq *vq)

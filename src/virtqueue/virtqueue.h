@@ -73,6 +73,7 @@ struct tn_chain {
     uint16_t head;        /* what the driver calls this chain */
     uint16_t descriptors; /* how many it took (1 and the table's for an indirect one) */
     bool holes;           /* some iovec is a hole */
+    bool again;           /* an earlier back-end had it in flight (VU-77) */
 };
 
 /* The most iovecs that one chain of this queue can need. */
@@ -92,7 +93,10 @@ enum tn_pop {
  */
 enum tn_pop tn_vq_pop(struct tn_vq *vq, struct tn_chain *chain);
 
-/* Puts back the chain popped last: it is popped again next time. */
+/*
+ * Puts back a chain: it is popped again next time. Only the one popped last of those that are in
+ * flight; again and again, in that order, as many as there are.
+ */
 void tn_vq_unpop(struct tn_vq *vq, const struct tn_chain *chain);
 
 /*
@@ -107,10 +111,13 @@ void tn_vq_forget(struct tn_vq *vq, uint16_t head);
 /* How many chains are pushed and not published. */
 uint32_t tn_vq_unpublished(const struct tn_vq *vq);
 
-/*
- * Makes all pushed chains visible with one index store. True when the driver wants an interrupt for
- * them.
- */
+/* Makes all pushed chains visible with one index store. */
+void tn_vq_show(struct tn_vq *vq);
+
+/* Whether the driver wants an interrupt for what was made visible since this was last asked. */
+bool tn_vq_wants_interrupt(struct tn_vq *vq);
+
+/* Both at once. */
 bool tn_vq_publish(struct tn_vq *vq);
 
 /*

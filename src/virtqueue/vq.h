@@ -26,6 +26,7 @@ struct tn_vq {
     uint16_t avail_seen;          /* the available index as last read, and found good */
     uint16_t used_idx;            /* the next used element to fill */
     uint16_t published;           /* the used index as the driver sees it */
+    uint16_t told;                /* where it was when an interrupt was last thought of */
     uint16_t in_flight;           /* popped, and neither pushed nor forgotten */
     uint16_t again_next;          /* heads of inflight->again that were popped already ... */
     uint16_t again_count;         /* ... of so many */
@@ -37,7 +38,6 @@ struct tn_vq {
     uint32_t limit; /* descriptors of a direct chain */
     uint32_t max_iovecs;
     bool event_idx;
-    bool popped_again; /* the chain popped last came from inflight->again */
 
     uint64_t desc_gpa, driver_gpa, device_gpa;
     struct tn_inflight record; /* where `inflight` points when there is one */
