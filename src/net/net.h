@@ -138,10 +138,13 @@ static inline struct net *net_of(const struct tn_queue *queue)
 
 /*
  * Whether what is left to be done makes sense for a frame of so many bytes, and was negotiated
- * (`can`: TENON_CAN_*) (NET-22..28).
+ * (`can`: TENON_CAN_*) (NET-22..28). A frame shorter than an Ethernet header is the caller's.
  */
 bool net_offload_check(const struct tenon_offload *offload, uint32_t frame_bytes, unsigned can);
-/* What it takes to send it on unfinished: TENON_CAN_*; 0: it is finished. */
+/*
+ * What it takes to send it on unfinished: TENON_CAN_*; 0: it is finished. USO of both IPs, since
+ * the header does not tell which one it is.
+ */
 unsigned net_offload_needs(const struct tenon_offload *offload);
 /*
  * The features that a device offers, as masks of TENON_CAN_*: what the user asked for, what the
@@ -149,30 +152,47 @@ unsigned net_offload_needs(const struct tenon_offload *offload);
  */
 void net_offload_plan(unsigned asked, const struct tenon_link_info *link, unsigned *host,
                       unsigned *guest);
-/* Between masks and feature bits. */
+/*
+ * Between masks and feature bits. What lacks what it needs is left out of a mask, so features are
+ * legal exactly if they come back when they are turned into a mask and back again (NET-05).
+ */
 uint64_t net_offload_host_features(unsigned can);
 uint64_t net_offload_guest_features(unsigned can);
 unsigned net_offload_host_can(uint64_t features);
 unsigned net_offload_guest_can(uint64_t features);
 
-/*
- * ---- checksum.c, segment.c: a frame is finished. Pure; they read frames, and never write them
- * ----
- */
+/* ---- checksum.c, segment.c: a frame is finished; what they read may change meanwhile ---- */
 
-/* The ones' complement sum of bytes that go on from others: `odd` of them were summed before. */
+/*
+ * The ones' complement sum of bytes that go on from others (`odd`: an odd number of them). It
+ * becomes a number, not complemented yet, by net_sum_fold only.
+ */
 uint32_t net_sum(uint32_t sum, const void *bytes, size_t count, bool odd);
 uint16_t net_sum_fold(uint32_t sum);
-/* The checksum that finishes a frame with NEEDS_CSUM: over csum_start to the end (NET-24). */
+/*
+ * The checksum that finishes a frame with NEEDS_CSUM: over csum_start to the end (NET-24). A number
+ * of this machine; it goes into the frame in big-endian (tn_put_be16).
+ */
 uint16_t net_checksum(const struct iovec *iov, unsigned count, uint32_t bytes,
                       const struct tenon_offload *offload);
+/*
+ * Writes it into a received frame, for a guest that does not do checksums; `offload`, which
+ * net_offload_check has passed, then says that nothing is left, and promises nothing (NET-40).
+ * False: the place is not in the iovecs.
+ */
+bool net_checksum_finish(const struct iovec *iov, unsigned count, uint32_t bytes,
+                         struct tenon_offload *offload);
 
-enum { NET_HEADERS_MAX = 256 }; /* Ethernet, VLAN tags, IP with options, TCP with options */
+enum {
+    NET_HEADERS_MAX = 256,  /* Ethernet, VLAN tags, IP with options, TCP with options */
+    NET_SEGMENTS_MAX = 2048 /* of one frame: 64 KiB in pieces of 32 bytes */
+};
 
 /* Cuts one frame into segments, one after another (NET-27). */
 struct net_segments {
-    const struct iovec *iov;
+    const struct iovec *iov; /* what is not taken yet, from `skip` on */
     unsigned iov_count;
+    size_t skip;
     struct tenon_offload offload;
     uint8_t headers[NET_HEADERS_MAX]; /* a copy */
     uint16_t header_bytes, network, transport;
