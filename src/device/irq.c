@@ -91,7 +91,13 @@ void tn_queue_tell(struct tn_queue *queue)
 {
     struct tn_irq *irq = &queue->irq;
 
-    if (irq->timer && irq->coalesce.held != 0) {
+    if (!irq->timer || queue->broken) {
+        return;
+    }
+    irq->coalesce.held += tn_vq_unpublished(queue->vq);
+    tn_vq_show(queue->vq);
+    irq->frames = 0;
+    if (irq->coalesce.held != 0) {
         tenon_timer_cancel(irq->timer);
         tell(&irq->coalesce, tn_worker_turn_time(queue->worker));
         interrupt(queue);

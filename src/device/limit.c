@@ -14,43 +14,9 @@
 #include "device/within.h"
 
 enum {
-    ACCOUNTS = TN_LIMIT_OWNERS * TN_LINE_LIMITS,
     RELEASES = TN_TURN_BUDGET / TN_LINES,
     LATE_MOST_NS = 100000000 /* a timer that comes later was stopped, and not only late */
 };
-
-static const uint8_t line_limits[TN_LINES][TN_LINE_LIMITS] = {
-    [TN_LINE_READ] = { TN_LIMIT_OPS, TN_LIMIT_OPS_READ, TN_LIMIT_BYTES, TN_LIMIT_BYTES_READ },
-    [TN_LINE_WRITE] = { TN_LIMIT_OPS, TN_LIMIT_OPS_WRITE, TN_LIMIT_BYTES, TN_LIMIT_BYTES_WRITE },
-    [TN_LINE_FLUSH] = { TN_LIMIT_OPS, TN_LIMIT_OPS_WRITE, TN_LIMIT_BYTES, TN_LIMIT_BYTES_WRITE },
-};
-
-/* One limit that a line counts against. */
-struct account {
-    struct tn_purse *purse;
-    const struct tn_rate *rate;
-    struct tn_bucket *bucket;
-    bool bytes; /* it counts bytes; else operations */
-};
-
-/* False: there is no such limit now. */
-static bool account_at(struct tn_queue *queue, unsigned line, unsigned number, struct account *out)
-{
-    struct tn_limit *limit = &queue->limit;
-    unsigned owner = number / TN_LINE_LIMITS, place = number % TN_LINE_LIMITS;
-    unsigned kind = line_limits[line][place];
-
-    out->rate = &limit->rates[owner][kind];
-    if (out->rate->tokens == 0) {
-        return false;
-    }
-    struct tn_limit_set *set =
-        owner == TN_LIMIT_DEVICE ? &queue->device->limits : &queue->device->limit_group->set;
-    out->purse = &limit->lines[line].purses[owner][place];
-    out->bucket = &set->buckets[kind];
-    out->bytes = kind >= TN_LIMIT_BYTES;
-    return true;
-}
 
 static int64_t turn_time(const struct tn_queue *queue)
 {
@@ -67,62 +33,6 @@ struct tn_slot *tn_limit_slot(struct tn_list *link)
     return TN_CONTAINER_OF(held_at(link), struct tn_slot, held);
 }
 
-static void charge(struct tn_queue *queue, unsigned line, const struct tn_held *held, int64_t due)
-{
-    struct account a;
-
-    for (unsigned n = 0; n < ACCOUNTS; n++) {
-        if (account_at(queue, line, n, &a)) {
-            tn_purse_charge(a.purse, a.rate, a.bytes ? held->bytes : 1, due, turn_time(queue));
-        }
-    }
-}
-
-/* All draw at the same time: who waits for two limits does not wait for one after the other. */
-static bool pays(struct tn_queue *queue, unsigned line)
-{
-    const struct tn_limit_line *own = &queue->limit.lines[line];
-    bool paid = true;
-    struct account a;
-
-    for (unsigned n = 0; n < ACCOUNTS; n++) {
-        if (account_at(queue, line, n, &a)) {
-            uint64_t more = a.bytes ? own->held_bytes : own->held_ops;
-            paid &= tn_purse_pays(a.purse, a.bucket, a.rate, more, turn_time(queue));
-        }
-    }
-    return paid;
-}
-
-static bool owes(struct tn_queue *queue, unsigned line)
-{
-    struct account a;
-
-    for (unsigned n = 0; n < ACCOUNTS; n++) {
-        if (account_at(queue, line, n, &a) && a.purse->tokens < 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* When it is worth while to look at the line again: somebody has to draw, or all have paid. */
-static int64_t when(struct tn_queue *queue, unsigned line)
-{
-    int64_t draws = INT64_MAX, paid = turn_time(queue);
-    struct account a;
-
-    for (unsigned n = 0; n < ACCOUNTS; n++) {
-        if (account_at(queue, line, n, &a) && a.purse->tokens < 0) {
-            bool last;
-            int64_t next = tn_purse_when(a.purse, a.rate, &last);
-            int64_t *to = last ? &paid : &draws;
-            *to = last == (next > *to) ? next : *to; /* the last payment, or the first draw */
-        }
-    }
-    return draws != INT64_MAX ? draws : paid;
-}
-
 static void set_timer(struct tn_queue *queue)
 {
     struct tn_limit *limit = &queue->limit;
@@ -132,8 +42,9 @@ static void set_timer(struct tn_queue *queue)
         return;
     }
     for (unsigned line = 0; line < TN_LINES; line++) {
-        if (!tn_list_empty(&limit->lines[line].held) || (limit->barred && owes(queue, line))) {
-            int64_t at = when(queue, line);
+        if (!tn_list_empty(&limit->lines[line].held) ||
+            (limit->barred && tn_limit_owes(queue, line))) {
+            int64_t at = tn_limit_when(queue, line);
             next = at < next ? at : next;
         }
     }
@@ -157,8 +68,8 @@ bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes)
     }
     slot->held.bytes = bytes;
     if (first) {
-        charge(queue, line, &slot->held, turn_time(queue));
-        if (pays(queue, line)) {
+        tn_limit_charge(queue, line, 1, bytes, turn_time(queue));
+        if (tn_limit_pays(queue, line)) {
             return true;
         }
     } else {
@@ -189,7 +100,7 @@ static struct tn_list *take_first(struct tn_queue *queue, unsigned line, int64_t
         const struct tn_held *next = held_at(own->held.next);
         own->held_ops--;
         own->held_bytes -= next->bytes;
-        charge(queue, line, next, due);
+        tn_limit_charge(queue, line, 1, next->bytes, due);
     }
     return link;
 }
@@ -206,7 +117,7 @@ static bool run_line(struct tn_queue *queue, unsigned line, int64_t due, struct 
 {
     const struct tn_limit_line *own = &queue->limit.lines[line];
 
-    for (unsigned n = 0; !tn_list_empty(&own->held) && pays(queue, line); n++) {
+    for (unsigned n = 0; !tn_list_empty(&own->held) && tn_limit_pays(queue, line); n++) {
         if (n == RELEASES) {
             return true; /* there are more */
         }
@@ -221,7 +132,7 @@ static bool unbar(struct tn_queue *queue)
     bool paid = true;
 
     for (unsigned line = 0; line < TN_LINES; line++) {
-        paid &= pays(queue, line);
+        paid &= tn_limit_pays(queue, line);
     }
     queue->limit.barred = !paid;
     return paid;
@@ -253,6 +164,21 @@ static void run(struct tn_queue *queue)
 static void on_timer(void *opaque)
 {
     run(opaque);
+}
+
+bool tn_limit_spend(struct tn_queue *queue, enum tn_line line, uint64_t ops, uint64_t bytes)
+{
+    if (!queue->limit.active) {
+        return true;
+    }
+    tn_limit_charge(queue, line, ops, bytes, turn_time(queue));
+    if (tn_limit_pays(queue, line)) {
+        return true;
+    }
+    queue->limit.barred = true;
+    tn_queue_count(queue, TN_COUNT_THROTTLED, 1);
+    set_timer(queue);
+    return false;
 }
 
 bool tn_limit_bars(struct tn_queue *queue)
@@ -287,7 +213,8 @@ void tn_limit_let_through(struct tn_queue *queue)
 
 static bool owes_any(struct tn_queue *queue)
 {
-    return owes(queue, TN_LINE_READ) || owes(queue, TN_LINE_WRITE) || owes(queue, TN_LINE_FLUSH);
+    return tn_limit_owes(queue, TN_LINE_READ) || tn_limit_owes(queue, TN_LINE_WRITE) ||
+           tn_limit_owes(queue, TN_LINE_FLUSH);
 }
 
 /*
@@ -311,15 +238,15 @@ void tn_limit_let_go_of_memory(struct tn_queue *queue)
 void tn_limit_drop(struct tn_queue *queue)
 {
     struct tn_limit *limit = &queue->limit;
-    struct account a;
+    struct tn_account a;
 
     for (unsigned line = 0; line < TN_LINES; line++) {
         struct tn_limit_line *own = &limit->lines[line];
         if (tn_list_empty(&own->held)) {
             continue;
         }
-        for (unsigned n = 0; n < ACCOUNTS; n++) {
-            if (account_at(queue, line, n, &a)) {
+        for (unsigned n = 0; n < TN_LIMIT_ACCOUNTS; n++) {
+            if (tn_limit_account(queue, line, n, &a)) {
                 tn_purse_forget(a.purse, a.bytes ? held_at(own->held.next)->bytes : 1);
             }
         }
@@ -333,42 +260,12 @@ void tn_limit_drop(struct tn_queue *queue)
     set_timer(queue);
 }
 
-/* Takes over what is set now. Who waits goes on waiting; what it has paid in tokens stays paid. */
-static void refresh(struct tn_queue *queue)
-{
-    struct tn_limit *limit = &queue->limit;
-    struct tn_rate rates[TN_LIMIT_OWNERS][TN_LIMITS];
-    bool active = tn_limit_copy(queue->device, rates);
-
-    for (unsigned line = 0; line < TN_LINES; line++) {
-        for (unsigned n = 0; n < ACCOUNTS; n++) {
-            struct account a;
-            unsigned owner = n / TN_LINE_LIMITS;
-            const struct tn_rate *now = &rates[owner][line_limits[line][n % TN_LINE_LIMITS]];
-            if (!account_at(queue, line, n, &a)) {
-                continue;
-            }
-            if (now->tokens == 0) {
-                *a.purse = (struct tn_purse){ 0 };
-            } else if (now->tokens != a.rate->tokens) {
-                tn_purse_unreserve(a.purse, a.rate, turn_time(queue));
-            }
-        }
-    }
-    for (unsigned owner = 0; owner < TN_LIMIT_OWNERS; owner++) {
-        for (unsigned kind = 0; kind < TN_LIMITS; kind++) {
-            limit->rates[owner][kind] = rates[owner][kind];
-        }
-    }
-    limit->active = active;
-}
-
 static void on_changed(struct tenon_post *post)
 {
     struct tn_queue *queue = TN_CONTAINER_OF(post, struct tn_queue, limit.changed);
 
     if (queue->limit.timer) { /* else it finds out when it starts */
-        refresh(queue);
+        tn_limit_refresh(queue);
         run(queue);
     }
 }
@@ -387,7 +284,7 @@ int tn_limit_begin(struct tn_queue *queue)
     int error = tenon_timer_new(queue->worker, on_timer, queue, &queue->limit.timer);
 
     if (error >= 0) {
-        refresh(queue);
+        tn_limit_refresh(queue);
         queue->limit.barred = owes_any(queue);
     }
     return error;

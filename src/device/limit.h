@@ -80,6 +80,11 @@ struct tn_limit {
  * It was found to be good, and has touched nothing yet.
  */
 bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes);
+/*
+ * So much was done already, as it could not be known before. False: the queue owes for it, is not
+ * served meanwhile, and is looked at again when it has paid.
+ */
+bool tn_limit_spend(struct tn_queue *queue, enum tn_line line, uint64_t ops, uint64_t bytes);
 /* The slot of what release() was given. */
 struct tn_slot *tn_limit_slot(struct tn_list *link);
 

@@ -6,6 +6,31 @@
 
 #include "device/device.h"
 
+/* limit_pay.c */
+
+enum { TN_LIMIT_ACCOUNTS = TN_LIMIT_OWNERS * TN_LINE_LIMITS };
+
+/* One limit that a line counts against. */
+struct tn_account {
+    struct tn_purse *purse;
+    const struct tn_rate *rate;
+    struct tn_bucket *bucket;
+    bool bytes; /* it counts bytes; else operations */
+};
+
+/* False: there is no such limit now. */
+bool tn_limit_account(struct tn_queue *queue, unsigned line, unsigned number,
+                      struct tn_account *out);
+void tn_limit_charge(struct tn_queue *queue, unsigned line, uint64_t ops, uint64_t bytes,
+                     int64_t due);
+/* All draw at the same time: who waits for two limits does not wait for one after the other. */
+bool tn_limit_pays(struct tn_queue *queue, unsigned line);
+bool tn_limit_owes(struct tn_queue *queue, unsigned line);
+/* When it is worth while to look at the line again: somebody has to draw, or all have paid. */
+int64_t tn_limit_when(struct tn_queue *queue, unsigned line);
+/* Takes over what is set now. Who waits goes on waiting; what it has paid in tokens stays paid. */
+void tn_limit_refresh(struct tn_queue *queue);
+
 /* workers.c */
 int tn_workers_init(struct tenon_device *device, const struct tn_device_init *init);
 void tn_workers_fini(struct tenon_device *device);

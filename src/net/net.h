@@ -7,6 +7,7 @@
  *   checksum.c    segment.c                         unfinished frames are finished
  *   filter.c      which frames the guest wants      rss.c      which queue a frame goes to
  *   ctrl.c        the control queue                 rules.c    how what it sets reaches the queues
+ *   stock.c       chains that wait for frames       cut.c      frames that are finished before
  *   queue_pair.c  two queues and their port         net.c      the object, features, config space
  */
 #ifndef TN_NET_NET_H
@@ -22,7 +23,8 @@ enum {
     NET_FILTER_MACS = 64, /* of each kind; more are taken for all of that kind (NET-57) */
     NET_VLANS = 4096,
     NET_COALESCE_FRAMES = 64, /* of receive interrupts, where nobody said otherwise */
-    NET_COALESCE_US = 50
+    NET_COALESCE_US = 50,
+    NET_MTU_DEFAULT = 1500 /* where nobody says another one */
 };
 
 /* Counters of the network device, after TN_COUNT_COMMON. */
@@ -45,94 +47,6 @@ enum {
     NET_COUNT_REFUSED,      /* control queue: answered ERR */
     NET_COUNT_END
 };
-
-/* ---- what the driver has set: filter.c, rss.c, ctrl.c, rules.c ---- */
-
-struct net_macs {
-    uint16_t count;
-    bool all; /* there were too many */
-    uint8_t macs[NET_FILTER_MACS][6];
-};
-
-/* Which frames are wanted. A value: each receive queue has a copy. */
-struct net_filter {
-    uint8_t mac[6];
-    bool promiscuous, all_multi, all_uni, no_multi, no_uni, no_broadcast;
-    bool vlans_on; /* CTRL_VLAN was negotiated */
-    struct net_macs unicast, multicast;
-    uint64_t vlans[NET_VLANS / 64];
-};
-
-struct net_rss {
-    bool on;        /* RSS: frames go where the table says */
-    bool report;    /* HASH_REPORT was negotiated */
-    uint32_t types; /* TN_NET_HASH_* */
-    uint16_t mask;  /* the table's length less one */
-    uint16_t unclassified;
-    uint16_t table[TN_NET_RSS_TABLE_MAX];
-    uint8_t key_bytes;
-    uint8_t key[TN_NET_RSS_KEY_BYTES];
-};
-
-/* All of it. */
-struct net_rules {
-    struct net_filter filter;
-    struct net_rss rss;
-    uint16_t pairs;     /* that receive */
-    unsigned guest_can; /* TENON_CAN_*: what may be received unfinished */
-};
-
-/* ---- the device ---- */
-
-struct net_pair;
-
-struct net {
-    struct tenon_device device; /* first */
-    struct tenon_link *link;
-    struct tenon_link_info info;
-    const struct tenon_link_ops *link_ops;
-    unsigned pairs;
-    uint16_t mtu;     /* 0: not offered */
-    uint32_t speed;   /* 0: not offered */
-    unsigned offload; /* as the user asked */
-    bool mrg_rxbuf, ctrl, rss, drop_when_full;
-    uint32_t coalesce_frames, coalesce_us;
-    uint8_t mac_given[6];
-
-    /* as negotiated; written when no queue runs */
-    unsigned header_bytes; /* in front of each frame */
-    bool mergeable;
-    unsigned host_can; /* TENON_CAN_*: what the driver may leave undone */
-
-    pthread_mutex_t lock; /* comes after the device's */
-    /* under lock */
-    struct net_rules rules; /* as last set */
-    bool carrier;           /* as the embedder says */
-    bool announce;          /* the guest has been asked, and has not answered */
-    struct net_pair **open; /* [pairs]: those whose port is open */
-};
-
-/* A queue pair, from the start of its first queue to the stop of its last. On its worker. */
-struct net_pair {
-    struct net *net;
-    unsigned index;
-    unsigned users; /* queues */
-    struct tenon_port *port;
-    struct tn_queue *rx, *tx; /* NULL: it does not run */
-    unsigned watched;
-    bool up;
-    struct net_rules rules; /* a copy, see rules.c */
-};
-
-static inline struct net *net_of_device(struct tenon_device *device)
-{
-    return (struct net *)(void *)device;
-}
-
-static inline struct net *net_of(const struct tn_queue *queue)
-{
-    return net_of_device(queue->device);
-}
 
 /* ---- offload.c: what a header may ask for ---- */
 
@@ -208,6 +122,161 @@ int net_segments_begin(struct net_segments *segments, const struct iovec *iov, u
  */
 uint32_t net_segments_next(struct net_segments *segments, uint8_t *to);
 
+/* ---- what the driver has set: filter.c, rss.c, ctrl.c, rules.c ---- */
+
+struct net_macs {
+    uint16_t count;
+    bool all; /* there were too many */
+    uint8_t macs[NET_FILTER_MACS][6];
+};
+
+/* Which frames are wanted. A value: each receive queue has a copy. */
+struct net_filter {
+    uint8_t mac[6];
+    bool promiscuous, all_multi, all_uni, no_multi, no_uni, no_broadcast;
+    bool vlans_on; /* CTRL_VLAN was negotiated */
+    struct net_macs unicast, multicast;
+    uint64_t vlans[NET_VLANS / 64];
+};
+
+struct net_rss {
+    bool on;        /* RSS: frames go where the table says */
+    bool report;    /* HASH_REPORT was negotiated */
+    uint32_t types; /* TN_NET_HASH_* */
+    uint16_t mask;  /* the table's length less one */
+    uint16_t unclassified;
+    uint16_t table[TN_NET_RSS_TABLE_MAX];
+    uint8_t key_bytes;
+    uint8_t key[TN_NET_RSS_KEY_BYTES];
+};
+
+/* All of it. */
+struct net_rules {
+    struct net_filter filter;
+    struct net_rss rss;
+    uint16_t pairs;     /* that receive */
+    unsigned guest_can; /* TENON_CAN_*: what may be received unfinished */
+};
+
+/* ---- the device ---- */
+
+struct net_pair;
+
+struct net {
+    struct tenon_device device; /* first */
+    struct tenon_link *link;
+    struct tenon_link_info info;
+    const struct tenon_link_ops *link_ops;
+    unsigned pairs;
+    uint16_t mtu;     /* 0: not offered */
+    uint32_t speed;   /* 0: not offered */
+    unsigned offload; /* as the user asked */
+    bool mrg_rxbuf, ctrl, rss, drop_when_full;
+    uint32_t coalesce_frames, coalesce_us;
+    uint8_t mac_given[6];
+
+    /* as negotiated; written when no queue runs */
+    unsigned header_bytes; /* in front of each frame */
+    bool mergeable, mtu_negotiated;
+    unsigned host_can; /* TENON_CAN_*: what the driver may leave undone */
+
+    pthread_mutex_t lock; /* comes after the device's */
+    /* under lock */
+    struct net_rules rules; /* as last set */
+    bool carrier;           /* as the embedder says */
+    bool announce;          /* the guest has been asked, and has not answered */
+    struct net_pair **open; /* [pairs]: those whose port is open */
+};
+
+/* One request: a chain that a frame is to come into, or one that is to be sent. */
+struct net_slot {
+    struct tn_slot slot; /* first */
+    struct tenon_frame frame;
+};
+
+enum {
+    NET_WINDOW = 1023, /* iovecs that a frame may be received into: IOV_MAX, and a link's own one */
+    NET_PLACE_IOVECS = 4,
+    NET_CUT_FRAMES = 64,    /* segments that are made at a time ... */
+    NET_CUT_BYTES = 1 << 17 /* ... in so much memory */
+};
+
+/* Popped receive chains, oldest first, which leave it in this order: so the rest can go back. */
+struct net_stock {
+    struct net_slot **slots;
+    uint32_t first, count, mask;
+    uint32_t descriptors; /* of all of them */
+};
+
+/* A frame whose checksum or segments are made here, into memory of ours, before it goes on. */
+struct net_cut {
+    bool active;
+    bool summed;  /* its checksum was all that it lacked */
+    bool dropped; /* the queue stops: nothing more is made */
+    struct net_segments segments;
+    uint8_t *memory;            /* NULL: this pair never needs it */
+    struct net_slot *slot;      /* transmit: whose it is */
+    uint32_t bytes;             /* receive: of the segment that waits in `memory`; 0: none */
+    struct tenon_frame *frames; /* transmit: NET_CUT_FRAMES of them */
+    struct iovec *iov;
+    unsigned count, sent; /* of `frames`; made, and gone into the link */
+    unsigned kept;        /* that the link still reads */
+};
+
+enum { NET_BOUNCE = 8 };
+
+/* Frames in memory of ours, with RSS over a link that fills. */
+struct net_bounce {
+    uint8_t *memory; /* NULL: never needed */
+    struct iovec iov[NET_BOUNCE];
+    unsigned first, count; /* of net_pair.places, that wait */
+};
+
+/* A queue pair, from the start of its first queue to the stop of its last. On its worker. */
+struct net_pair {
+    struct net *net;
+    unsigned index;
+    unsigned users; /* queues */
+    struct tenon_port *port;
+    struct tn_queue *rx, *tx; /* NULL: it does not run */
+    unsigned watched;         /* what the port was last told */
+    struct net_rules rules;   /* a copy, see rules.c */
+
+    struct net_stock stock;
+    struct tenon_frame *frames[NET_BATCH];
+    struct tenon_frame places[NET_BATCH]; /* receive: where the next frames shall go */
+    struct iovec place_iov[NET_BATCH][NET_PLACE_IOVECS];
+    struct iovec *window;
+    struct net_cut rx_cut;
+    struct net_bounce bounce;
+
+    struct tenon_frame *waiting[NET_BATCH]; /* transmit: taken, and not sent */
+    unsigned waiting_first, waiting_count;
+    struct tenon_frame **kept; /* a ring: sent, and still read by the link, oldest first */
+    uint32_t kept_first, kept_count, kept_mask;
+    struct net_cut tx_cut;
+};
+
+static inline struct net_slot *net_slot_of(struct tn_slot *slot)
+{
+    return (struct net_slot *)(void *)slot;
+}
+
+static inline struct net_pair *net_pair_of(const struct tn_queue *queue)
+{
+    return queue->type_data;
+}
+
+static inline struct net *net_of_device(struct tenon_device *device)
+{
+    return (struct net *)(void *)device;
+}
+
+static inline struct net *net_of(const struct tn_queue *queue)
+{
+    return net_of_device(queue->device);
+}
+
 /* ---- filter.c, rss.c ---- */
 
 enum { NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
@@ -238,20 +307,76 @@ void net_rules_apply(struct net *net, void (*done)(void *opaque), void *opaque);
 /* A pair opens: it has the rules of now. */
 void net_rules_copy(struct net_pair *pair);
 
-/* ---- frame.c ---- */
+/* ---- frame.c: a frame in guest memory ---- */
 
-/* Copies the header of a transmitted frame; `chain`'s iovecs are advanced past it. */
-bool net_frame_take_header(struct tn_chain *chain, unsigned header_bytes,
-                           struct tenon_offload *offload);
+/*
+ * Reads the header of a chain that is to be sent, and makes it a frame. False: it is none; the
+ * counter of the reason is in `*why`.
+ */
+bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_can, unsigned *why);
+/* The writable part of a receive chain. */
+static inline struct iovec *net_room(const struct net_slot *slot)
+{
+    return slot->slot.chain.iov + slot->slot.chain.readable;
+}
+/* Writes the whole header in front of a received frame (NET-33, NET-34, NET-49). */
+void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
+                          const struct tenon_offload *offload, unsigned buffers, uint32_t hash,
+                          uint16_t report);
+/* A place in a list of iovecs, none of which is empty. */
+struct net_cursor {
+    const struct iovec *iov;
+    size_t skip;
+};
+/* Moves so many bytes, which both have; both go on behind them. */
+void net_frame_copy(struct net_cursor *to, struct net_cursor *from, uint64_t bytes);
+void net_frame_skip(struct net_cursor *cursor, uint64_t bytes);
+/* Its first bytes, at most `room`: how many. */
+uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room);
 
 /* ---- queue_pair.c ---- */
 
 int net_pair_join(struct tn_queue *queue);
 bool net_pair_leave(struct tn_queue *queue);
+void net_pair_watch(struct net_pair *pair, unsigned events);
+void net_pair_unwatch(struct net_pair *pair, unsigned events);
+/* Whether there is a carrier: the embedder's word and the link's. */
+bool net_up(const struct net *net);
 
-/* ---- rx.c, tx.c ---- */
+/* ---- rx.c ---- */
 
 unsigned net_rx_serve(struct tn_queue *queue, unsigned budget);
+bool net_rx_look(struct tn_queue *queue);
+void net_rx_settle(struct tn_queue *queue);
+
+/* ---- stock.c ---- */
+
+/* One more chain that can hold a frame, or a part of one. False: there is none now. */
+bool net_stock_more(struct net_pair *pair);
+struct net_slot *net_stock_at(const struct net_pair *pair, uint32_t i);
+/* The first `count` leave, with the frame in them; `bytes` of it, its header among them. */
+void net_stock_use(struct net_pair *pair, uint32_t count, uint64_t bytes);
+void net_stock_return(struct net_pair *pair);
+/* There is no more now; whether the driver has given all that it can, and waits for us. */
+bool net_stock_is_all(struct net_pair *pair);
+
+/* ---- tx.c ---- */
+
 unsigned net_tx_serve(struct tn_queue *queue, unsigned budget);
+void net_tx_settle(struct tn_queue *queue);
+void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames);
+void net_tx_keep(struct net_pair *pair, struct tenon_frame *frame);
+
+/* ---- cut.c: transmitted frames that the link cannot take unfinished ---- */
+
+/* Begins with one. False: its headers are not what it says. */
+bool net_cut_begin(struct net_pair *pair, struct net_slot *slot);
+/* Goes on. True: all of it is sent, and the slot returned. False: the link is full. */
+bool net_cut_go_on(struct net_pair *pair);
+/* The link has done with one of its frames. */
+void net_cut_sent(struct net_pair *pair);
+/* The queue pauses or stops. */
+void net_cut_drop(struct net_pair *pair);
+bool net_cut_has(const struct net_pair *pair, const struct tenon_frame *frame);
 
 #endif

@@ -1,0 +1,161 @@
+/*
+ * rx.c: one turn of one receive queue.
+ *
+ *   a link that fills    room in popped chains ──recv──> frame ──inspect──> header, used entries
+ *   a link that lends    peek ──> frame ──inspect──> room in popped chains ──copy──> the same
+ *
+ * No room: the frame stays where it is, in the kernel or with the peer, and the link is not asked
+ * again before the driver has kicked. No frame: the link is watched, or looked at for a while.
+ * Either way the queue waits for one thing, and a new turn follows it: it cannot wait for both. A
+ * frame is delivered whole or dropped whole, and counted.
+ *
+ * Here: the order of the steps. Not here: what is wanted (filter.c), what is legal (offload.c), how
+ * chains are kept (stock.c). On the pair's worker; takes no lock, allocates nothing.
+ */
+#include "net/rx.h"
+
+enum { TPID_AT = 12 };
+
+static bool is_tagged(const uint8_t *head)
+{
+    return (head[TPID_AT] == 0x81 && head[TPID_AT + 1] == 0x00) ||
+           (head[TPID_AT] == 0x88 && head[TPID_AT + 1] == 0xa8);
+}
+
+/* NET-13: what is longer than the guest was told is not for it; what will be cut up is. */
+static bool is_too_long(const struct net_pair *pair, const struct tenon_frame *frame,
+                        const uint8_t *head)
+{
+    uint32_t most = (uint32_t)pair->net->mtu + TENON_FRAME_HEADER_BYTES;
+
+    return pair->net->mtu_negotiated && (frame->offload.gso & ~TENON_GSO_ECN) == TENON_GSO_NONE &&
+           frame->bytes > most && frame->bytes > most + (is_tagged(head) ? NET_VLAN_TAG_BYTES : 0);
+}
+
+/* The steps of NET-83: filters, then the queue. 0, or the counter of the reason to drop it. */
+unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
+                        struct net_look *look)
+{
+    const struct net_rules *rules = &pair->rules;
+    bool deep = rules->rss.on || rules->rss.report;
+    uint8_t head[NET_LOOK_BYTES];
+
+    if (frame->bytes < TENON_FRAME_HEADER_BYTES) {
+        return NET_COUNT_MALFORMED;
+    }
+    if (!net_up(pair->net)) {
+        return NET_COUNT_LINK_DOWN;
+    }
+    uint32_t seen = net_frame_look(
+        frame, head, deep ? NET_LOOK_BYTES : TENON_FRAME_HEADER_BYTES + 2 * NET_VLAN_TAG_BYTES);
+    if (is_too_long(pair, frame, head)) {
+        return NET_COUNT_TOO_LONG;
+    }
+    if (!net_filter_passes(&rules->filter, head, seen)) {
+        return NET_COUNT_FILTERED;
+    }
+    *look = (struct net_look){ 0 };
+    if (deep) {
+        look->report = net_rss_hash(&rules->rss, head, seen, &look->hash);
+    }
+    return 0;
+}
+
+/* The header that the driver gets says only what it can understand (NET-40..45). */
+static void show_offload(const struct net_pair *pair, struct tenon_offload *offload)
+{
+    if (!(pair->rules.guest_can & TENON_CAN_CSUM)) {
+        *offload = (struct tenon_offload){ 0 };
+    } else if (!(offload->flags & TENON_OFFLOAD_NEEDS_CSUM)) {
+        *offload = (struct tenon_offload){ .flags = offload->flags & TENON_OFFLOAD_DATA_VALID };
+    }
+}
+
+void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
+                      const struct tenon_offload *offload, const struct net_look *look)
+{
+    struct net *net = pair->net;
+    struct tenon_offload shown = *offload;
+
+    show_offload(pair, &shown);
+    net_frame_put_header(net_stock_at(pair, 0), net->header_bytes, &shown, chains, look->hash,
+                         pair->rules.rss.report ? look->report : TN_NET_HASH_REPORT_NONE);
+    net_stock_use(pair, chains, (uint64_t)net->header_bytes + bytes);
+    tn_queue_count(pair->rx, NET_COUNT_FRAMES, 1);
+    tn_queue_count(pair->rx, NET_COUNT_BYTES, bytes);
+    pair->rx->irq.frames++;
+}
+
+/* ---- the turn ---- */
+
+static bool receives(const struct net_pair *pair)
+{
+    return pair->index < pair->rules.pairs;
+}
+
+static enum net_rx_end serve(struct net_pair *pair, unsigned budget, unsigned *served)
+{
+    enum net_rx_end end;
+
+    if (pair->net->link_ops->peek) {
+        end = net_rx_lent(pair, budget, served);
+    } else if (pair->rules.rss.on || pair->bounce.count > 0) {
+        end = net_rx_bounced(pair, budget, served);
+    } else {
+        end = net_rx_filled(pair, budget, served);
+    }
+    pair->rx->starved = false; /* we wait for the driver as if the ring were empty */
+    return end;
+}
+
+unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
+{
+    struct net_pair *pair = net_pair_of(queue);
+    uint64_t bytes = tn_count_get(&queue->counts[NET_COUNT_BYTES]);
+    unsigned served = 0;
+
+    if (!receives(pair)) {
+        net_pair_unwatch(pair, TENON_READABLE);
+        return TN_SERVE_WAITS;
+    }
+    enum net_rx_end end = serve(pair, budget, &served);
+    bytes = tn_count_get(&queue->counts[NET_COUNT_BYTES]) - bytes;
+    if (served > 0 && !tn_limit_spend(queue, TN_LINE_READ, served, bytes)) {
+        net_pair_unwatch(pair, TENON_READABLE);
+        return TN_SERVE_WAITS;
+    }
+    switch (end) {
+    case NET_RX_EMPTY:
+        if (!tn_queue_wait(queue)) {
+            net_pair_watch(pair, TENON_READABLE);
+        }
+        return TN_SERVE_WAITS;
+    case NET_RX_STARVED:
+        net_pair_unwatch(pair, TENON_READABLE);
+        tn_queue_count(queue, NET_COUNT_NO_BUFFER, 1);
+        tn_queue_tell(queue); /* it has frames to take, and then buffers to give */
+        return served;
+    default:
+        return budget;
+    }
+}
+
+/* Instead of being told. */
+bool net_rx_look(struct tn_queue *queue)
+{
+    struct net_pair *pair = net_pair_of(queue);
+    unsigned served = 0;
+
+    if (pair->net->link_ops->peek) {
+        return pair->net->link_ops->peek(pair->port, pair->frames, 1) > 0;
+    }
+    return serve(pair, NET_BATCH, &served) != NET_RX_EMPTY || served > 0;
+}
+
+void net_rx_settle(struct tn_queue *queue)
+{
+    struct net_pair *pair = net_pair_of(queue);
+
+    net_pair_unwatch(pair, TENON_READABLE);
+    net_stock_return(pair);
+}

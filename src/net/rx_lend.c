@@ -1,0 +1,223 @@
+/*
+ * rx_lend.c: frames that are somewhere already, and are copied into receive chains: as many chains
+ * as the frame takes, and no more.
+ *
+ *   peek ──> frame ──inspect──> which queue (RSS) ──> finished, if it has to be ──copy──> chains
+ *
+ * The frame is shown again until it is taken, so one that finds no room is not lost. On the worker
+ * of the pair, which is that of all pairs where RSS is on.
+ */
+#include "net/rx.h"
+
+#include "base/num.h"
+
+enum outcome {
+    DONE,     /* delivered, or dropped: the frame is gone */
+    NO_BUFFER /* the driver has given no room for it */
+};
+
+static enum outcome drop(struct net_pair *pair, unsigned counter)
+{
+    tn_queue_count(pair->rx, counter, 1);
+    return DONE;
+}
+
+/*
+ * How many chains of the stock hold so many bytes, and more are taken for it. 0: there is no room
+ * now. A driver that has given all that it can waits for us, and no longer frame ever fits.
+ */
+static uint32_t gather(struct net_pair *pair, uint64_t bytes, bool *hopeless)
+{
+    struct net_stock *stock = &pair->stock;
+    uint64_t room = 0;
+    uint32_t chains = 0;
+
+    *hopeless = false;
+    while (room < bytes) {
+        if (chains == stock->count && !net_stock_more(pair)) {
+            *hopeless = net_stock_is_all(pair);
+            return 0;
+        }
+        room += net_stock_at(pair, chains++)->slot.chain.writable_bytes;
+        if (!pair->net->mergeable && room < bytes) {
+            *hopeless = true;
+            return 0;
+        }
+    }
+    return chains;
+}
+
+static void fill(struct net_pair *pair, uint32_t chains, const struct iovec *iov, uint32_t bytes)
+{
+    struct net_cursor from = { .iov = iov };
+    uint64_t header = pair->net->header_bytes;
+
+    for (uint32_t i = 0; i < chains; i++) {
+        const struct net_slot *slot = net_stock_at(pair, i);
+        struct net_cursor to = { .iov = net_room(slot) };
+        uint64_t part = tn_min_u64(slot->slot.chain.writable_bytes - header, bytes);
+
+        net_frame_skip(&to, header);
+        net_frame_copy(&to, &from, part);
+        bytes -= (uint32_t)part;
+        header = 0;
+    }
+}
+
+static enum outcome put(struct net_pair *pair, const struct iovec *iov, uint32_t bytes,
+                        const struct tenon_offload *offload, const struct net_look *look)
+{
+    bool hopeless;
+    uint32_t chains = gather(pair, (uint64_t)pair->net->header_bytes + bytes, &hopeless);
+
+    if (chains == 0) {
+        return hopeless ? drop(pair, NET_COUNT_TOO_LONG) : NO_BUFFER;
+    }
+    fill(pair, chains, iov, bytes);
+    net_rx_hand_over(pair, chains, bytes, offload, look);
+    return DONE;
+}
+
+/* The pair that the frame is for: this one, or where RSS says (NET-70). NULL: it does not run. */
+static struct net_pair *target(struct net_pair *pair, const struct net_look *look)
+{
+    if (!pair->rules.rss.on) {
+        return pair;
+    }
+    struct net_pair *other =
+        pair->net->open[net_rss_queue(&pair->rules.rss, look->report, look->hash)];
+    return other && other->rx && other->rx->state == TN_QUEUE_RUNNING && !other->rx->broken ? other
+                                                                                            : NULL;
+}
+
+/* Of a frame that the guest does not take unfinished: the segments, one after another. */
+static enum outcome put_segments(struct net_pair *pair, const struct net_look *look)
+{
+    struct net_cut *cut = &pair->rx_cut;
+    struct iovec iov = { .iov_base = cut->memory };
+    const struct tenon_offload none = { 0 };
+
+    for (;;) {
+        if (cut->bytes == 0) {
+            cut->bytes = net_segments_next(&cut->segments, cut->memory);
+        }
+        if (cut->bytes == 0) {
+            cut->active = false;
+            return DONE;
+        }
+        iov.iov_len = cut->bytes;
+        struct net_pair *to = target(pair, look);
+        enum outcome outcome =
+            to ? put(to, &iov, cut->bytes, &none, look) : drop(pair, NET_COUNT_LINK_DOWN);
+        if (outcome == NO_BUFFER) {
+            return outcome;
+        }
+        cut->bytes = 0;
+    }
+}
+
+static enum outcome put_finished(struct net_pair *pair, const struct tenon_frame *frame,
+                                 const struct net_look *look)
+{
+    struct net_cut *cut = &pair->rx_cut;
+
+    if (!cut->active) {
+        if (!cut->memory || net_segments_begin(&cut->segments, frame->iov, frame->iov_count,
+                                               frame->bytes, &frame->offload) < 0) {
+            return drop(pair, NET_COUNT_BAD_HEADER);
+        }
+        cut->active = true;
+        cut->bytes = 0;
+        tn_queue_count(pair->rx, NET_COUNT_SEGMENTED, 1);
+    }
+    return put_segments(pair, look);
+}
+
+static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame)
+{
+    unsigned needs = net_offload_needs(&frame->offload);
+    struct net_look look;
+    unsigned why = net_rx_inspect(pair, frame, &look);
+
+    if (why != 0) {
+        return drop(pair, why);
+    }
+    struct net_pair *to = target(pair, &look);
+    if (!to) {
+        return drop(pair, NET_COUNT_LINK_DOWN);
+    }
+    if (!net_offload_check(&frame->offload, frame->bytes, TENON_CAN_ALL)) {
+        return drop(pair, NET_COUNT_BAD_HEADER);
+    }
+    if ((needs & ~pair->rules.guest_can) != 0) {
+        return put_finished(pair, frame, &look);
+    }
+    return put(to, frame->iov, frame->bytes, &frame->offload, &look);
+}
+
+enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served)
+{
+    const struct tenon_link_ops *ops = pair->net->link_ops;
+
+    while (*served < budget) {
+        unsigned want = budget - *served < NET_BATCH ? budget - *served : NET_BATCH;
+        unsigned count = ops->peek(pair->port, pair->frames, want), done = 0;
+        if (count == 0) {
+            return NET_RX_EMPTY;
+        }
+        while (done < count && place(pair, pair->frames[done]) == DONE) {
+            pair->frames[done++]->result = 0;
+        }
+        ops->take(pair->port, done);
+        *served += done;
+        if (done < count) {
+            return NET_RX_STARVED;
+        }
+    }
+    return NET_RX_MORE;
+}
+
+/* ---- memory of ours between the two ---- */
+
+static int refill(struct net_pair *pair)
+{
+    struct net_bounce *bounce = &pair->bounce;
+    const struct net *net = pair->net;
+    unsigned room = net->info.recv_batch < NET_BOUNCE ? net->info.recv_batch : NET_BOUNCE;
+
+    for (unsigned i = 0; i < room; i++) {
+        bounce->iov[i].iov_base = bounce->memory + (size_t)i * TENON_FRAME_BYTES_MAX;
+        bounce->iov[i].iov_len = TENON_FRAME_BYTES_MAX;
+        pair->places[i] = (struct tenon_frame){ .iov = &bounce->iov[i],
+                                                .iov_count = 1,
+                                                .bytes = TENON_FRAME_BYTES_MAX };
+        pair->frames[i] = &pair->places[i];
+    }
+    return net->link_ops->recv(pair->port, pair->frames, room);
+}
+
+enum net_rx_end net_rx_bounced(struct net_pair *pair, unsigned budget, unsigned *served)
+{
+    struct net_bounce *bounce = &pair->bounce;
+
+    while (*served < budget) {
+        if (bounce->count == 0) {
+            int count = refill(pair);
+            if (count <= 0) {
+                return NET_RX_EMPTY;
+            }
+            bounce->first = 0;
+            bounce->count = (unsigned)count;
+        }
+        const struct tenon_frame *frame = &pair->places[bounce->first];
+        if (frame->result < 0) {
+            drop(pair, NET_COUNT_TOO_LONG);
+        } else if (place(pair, frame) == NO_BUFFER) {
+            return NET_RX_STARVED;
+        }
+        bounce->first++;
+        bounce->count--;
+        ++*served;
+    }
+    return NET_RX_MORE;
+}
