@@ -24,7 +24,7 @@
 
 static bool is_tcp(const struct net_segments *segments)
 {
-    return (segments->offload.gso & ~TENON_GSO_ECN) != TENON_GSO_UDP_L4;
+    return segments->offload.gso != TENON_GSO_UDP_L4;
 }
 
 static bool is_ipv4(const struct net_segments *segments)
@@ -115,17 +115,18 @@ static bool check_transport(struct net_segments *segments, uint32_t have, uint32
 
 static bool check_headers(struct net_segments *segments, uint32_t have, uint32_t bytes)
 {
-    uint8_t gso = segments->offload.gso & (uint8_t)~TENON_GSO_ECN, protocol = 0;
+    bool udp = segments->offload.gso == TENON_GSO_UDP_L4;
+    uint8_t tcp = segments->offload.gso & (uint8_t)~TENON_GSO_ECN, protocol = 0;
     uint32_t transport = 0;
 
     switch (find_network(segments, have)) {
     case TN_ETH_IPV4:
-        if (gso == TENON_GSO_TCPV4 || gso == TENON_GSO_UDP_L4) {
+        if (udp || tcp == TENON_GSO_TCPV4) {
             transport = find_over_ipv4(segments, have, bytes, &protocol);
         }
         break;
     case TN_ETH_IPV6:
-        if (gso == TENON_GSO_TCPV6 || gso == TENON_GSO_UDP_L4) {
+        if (udp || tcp == TENON_GSO_TCPV6) {
             transport = find_over_ipv6(segments, have, bytes, &protocol);
         }
         break;
