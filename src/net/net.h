@@ -22,6 +22,7 @@ enum {
     NET_BATCH = 64,       /* frames that go through the link at once */
     NET_FILTER_MACS = 64, /* of each kind; more are taken for all of that kind (NET-57) */
     NET_VLANS = 4096,
+    NET_RSS_NIBBLES = 72,     /* of the longest input: two IPv6 addresses and two ports */
     NET_COALESCE_FRAMES = 64, /* of receive interrupts, where nobody said otherwise */
     NET_COALESCE_US = 50,
     NET_MTU_DEFAULT = 1500 /* where nobody says another one */
@@ -134,7 +135,8 @@ struct net_macs {
 struct net_filter {
     uint8_t mac[6];
     bool promiscuous, all_multi, all_uni, no_multi, no_uni, no_broadcast;
-    bool vlans_on; /* CTRL_VLAN was negotiated */
+    bool vlans_on;    /* CTRL_VLAN was negotiated */
+    bool mac_unknown; /* the driver did not take ours, and has named none: all unicast may be its */
     struct net_macs unicast, multicast;
     uint64_t vlans[NET_VLANS / 64];
 };
@@ -148,6 +150,7 @@ struct net_rss {
     uint16_t table[TN_NET_RSS_TABLE_MAX];
     uint8_t key_bytes;
     uint8_t key[TN_NET_RSS_KEY_BYTES];
+    uint32_t nibbles[NET_RSS_NIBBLES][16]; /* made of the key: see rss.c */
 };
 
 /* All of it. */
