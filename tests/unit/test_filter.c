@@ -65,6 +65,20 @@ static void a_driver_without_rx_modes(void **state)
     assert_false(passes_tagged(&filter, other, 0x8100, 7));
 }
 
+/* It did not take the address that we have, so which one is its own nobody knows. */
+static void a_driver_with_an_address_of_its_own(void **state)
+{
+    struct net_filter filter;
+    (void)state;
+
+    net_filter_reset(&filter, own, true, false);
+    filter.mac_unknown = true;
+    assert_true(passes(&filter, other) && passes(&filter, own));
+    assert_false(passes(&filter, group));
+    filter.no_uni = true;
+    assert_false(passes(&filter, other));
+}
+
 /* NET-55 as its sentences say it, one after another. */
 static bool expected(unsigned modes, const uint8_t *to)
 {
@@ -182,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_a_reset),
         cmocka_unit_test(a_driver_without_rx_modes),
+        cmocka_unit_test(a_driver_with_an_address_of_its_own),
         cmocka_unit_test(every_mode_with_every_kind),
         cmocka_unit_test(lists_of_addresses),
         cmocka_unit_test(vlans),

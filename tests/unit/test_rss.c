@@ -109,14 +109,14 @@ static void options_and_fragments_of_ipv4(void **state)
 /* Extension headers that carry the vector's addresses; the packet's own are others. */
 static void mobile(struct frame *frame, const struct vector *v, bool home, bool routed)
 {
-    /* padding of one byte, padding of 3, the option */
-    uint8_t options[24] = { 43, 2, 0, 1, 1, 0, 0xc9, 16 };
+    /* padding of three bytes, of one, the option */
+    uint8_t options[24] = { 43, 2, 1, 1, 0, 0, 0xc9, 16 };
     uint8_t routing[24] = { TCP, 2, 2, 1 };
 
     options[6] = home ? 0xc9 : 0x1e;
-    inet_pton(AF_INET6, v->source, options + 8);
+    inet_pton(AF_INET6, home ? v->source : "fe80::3", options + 8);
     routing[2] = routed ? 2 : 0;
-    inet_pton(AF_INET6, v->target, routing + 8);
+    inet_pton(AF_INET6, routed ? v->target : "fe80::4", routing + 8);
     begin(frame, v, 0);
     add_ipv6(frame, home ? "fe80::1" : v->source, routed ? "fe80::2" : v->target, 60);
     add(frame, options, sizeof(options));
@@ -133,6 +133,8 @@ static void extension_headers(void **state)
     for (unsigned which = 0; which < 4; which++) {
         mobile(&frame, v, which & 1, which & 2);
         check(ALL, &frame, TN_NET_HASH_REPORT_TCPV6_EX, v->ports);
+        check(TN_NET_HASH_TCP_EX | TN_NET_HASH_TCPV6, &frame, TN_NET_HASH_REPORT_TCPV6_EX,
+              v->ports);
         check(TN_NET_HASH_IP_EX | TN_NET_HASH_UDP_EX, &frame, TN_NET_HASH_REPORT_IPV6_EX,
               v->addresses);
         check(TN_NET_HASH_IP_EX | TN_NET_HASH_TCPV6, &frame, TN_NET_HASH_REPORT_IPV6_EX,
