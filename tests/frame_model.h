@@ -1,7 +1,7 @@
 /*
- * frame_model.h: frames of TCP and UDP as tests need them, and a slow reader of finished ones, which
- * shares nothing with src/net: sums are made byte by byte and from the addresses, headers are walked
- * on their own.
+ * frame_model.h: frames of TCP and UDP as tests need them, and a slow reader of finished ones,
+ * which shares nothing with src/net: sums are made byte by byte and from the addresses, headers
+ * are walked on their own.
  *
  * For unit tests and fuzzers of the network device's offloads.
  */

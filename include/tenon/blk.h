@@ -25,11 +25,6 @@ enum tenon_cache {
     TENON_CACHE_UNSAFE = 2
 };
 
-enum {
-    TENON_POLL_AUTO = 0, /* at most 200 microseconds, which is what KVM does with idle vCPUs */
-    TENON_POLL_OFF = -1
-};
-
 /*
  * What becomes of a request that the disk has failed. A request that is parked is not answered: it
  * waits, without touching guest memory, for tenon_device_resume, which tries it again. Others go on

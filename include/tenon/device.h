@@ -22,6 +22,13 @@ extern "C" {
 
 struct tenon_device;
 
+/* How long a queue looks for work before it sleeps, where no microseconds are given. */
+enum {
+    TENON_POLL_AUTO = 0, /* disks: at most 200 microseconds, which is what KVM does with idle vCPUs;
+                            frames: 50 */
+    TENON_POLL_OFF = -1
+};
+
 /* What happened to a device, for opts.event: never on a hot path, on any thread. */
 enum tenon_event {
     /* the driver broke a queue; `detail` says how; it has to reset the device */

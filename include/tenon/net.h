@@ -28,10 +28,7 @@ enum {
     TENON_NET_OFFLOAD_OFF = 1 << 30 /* nothing: frames are whole, both ways; else TENON_CAN_* */
 };
 
-enum {
-    TENON_NET_PAIRS_MAX = 127, /* and the control queue */
-    TENON_NET_COALESCE_OFF = UINT32_MAX
-};
+enum { TENON_NET_PAIRS_MAX = 128, TENON_NET_COALESCE_OFF = UINT32_MAX };
 
 struct tenon_net_opts {
     size_t size;

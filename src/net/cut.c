@@ -23,8 +23,7 @@ static void add(struct net_cut *cut, uint32_t at, uint32_t bytes)
     unsigned n = cut->count++;
 
     cut->iov[n] = (struct iovec){ .iov_base = cut->memory + at, .iov_len = bytes };
-    cut->frames[n] =
-        (struct tenon_frame){ .iov = &cut->iov[n], .iov_count = 1, .bytes = bytes };
+    cut->frames[n] = (struct tenon_frame){ .iov = &cut->iov[n], .iov_count = 1, .bytes = bytes };
 }
 
 /* All of it, with its checksum. */
@@ -49,8 +48,8 @@ bool net_cut_begin(struct net_pair *pair, struct net_slot *slot)
     cut->dropped = false;
     cut->summed = frame->offload.gso == TENON_GSO_NONE;
     if (cut->summed ? !begin_sum(cut, frame)
-                    : net_segments_begin(&cut->segments, frame->iov, frame->iov_count,
-                                         frame->bytes, &frame->offload) < 0) {
+                    : net_segments_begin(&cut->segments, frame->iov, frame->iov_count, frame->bytes,
+                                         &frame->offload) < 0) {
         return false;
     }
     tn_queue_count(pair->tx, cut->summed ? NET_COUNT_SUMMED : NET_COUNT_SEGMENTED, 1);

@@ -15,7 +15,9 @@
 
 static void decode(const struct tn_net_header *header, struct tenon_offload *offload)
 {
-    /* Unknown flags mean nothing (NET-22), and what the driver found valid is no news to anybody. */
+    /*
+     * Unknown flags mean nothing (NET-22), and what the driver found valid is no news to anybody.
+     */
     offload->flags = header->flags & TN_NET_HDR_F_NEEDS_CSUM;
     offload->gso = header->gso_type;
     offload->header_bytes = tn_from_le16(header->hdr_len);
@@ -28,7 +30,7 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
 {
     struct tn_chain *chain = &slot->slot.chain;
     struct tenon_frame *frame = &slot->frame;
-    struct tn_net_header header;
+    struct tn_net_header header = { .flags = 0 };
     struct iovec *iov = chain->iov;
     unsigned count = chain->readable;
     uint64_t bytes = chain->readable_bytes;
@@ -69,13 +71,13 @@ void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
     struct tn_net_header header = {
         .flags = offload->flags,
         .gso_type = offload->gso,
-        .hdr_len = tn_le16(offload->header_bytes),
-        .gso_size = tn_le16(offload->gso_bytes),
-        .csum_start = tn_le16(offload->csum_start),
-        .csum_offset = tn_le16(offload->csum_offset),
-        .num_buffers = tn_le16((uint16_t)buffers),
-        .hash_value = tn_le32(hash),
-        .hash_report = tn_le16(report),
+        .hdr_len = tn_to_le16(offload->header_bytes),
+        .gso_size = tn_to_le16(offload->gso_bytes),
+        .csum_start = tn_to_le16(offload->csum_start),
+        .csum_offset = tn_to_le16(offload->csum_offset),
+        .num_buffers = tn_to_le16((uint16_t)buffers),
+        .hash_value = tn_to_le32(hash),
+        .hash_report = tn_to_le16(report),
     };
     struct iovec *iov = net_room(slot);
 

@@ -15,6 +15,7 @@
 
 #include "device/device.h"
 #include "link/link.h"
+#include "net/offload.h"
 #include "spec/virtio_net.h"
 #include "tenon/net.h"
 
@@ -48,80 +49,6 @@ enum {
     NET_COUNT_REFUSED,      /* control queue: answered ERR */
     NET_COUNT_END
 };
-
-/* ---- offload.c: what a header may ask for ---- */
-
-/*
- * Whether what is left to be done makes sense for a frame of so many bytes, and was negotiated
- * (`can`: TENON_CAN_*) (NET-22..28). A frame shorter than an Ethernet header is the caller's.
- */
-bool net_offload_check(const struct tenon_offload *offload, uint32_t frame_bytes, unsigned can);
-/*
- * What it takes to send it on unfinished: TENON_CAN_*; 0: it is finished. USO of both IPs, since
- * the header does not tell which one it is.
- */
-unsigned net_offload_needs(const struct tenon_offload *offload);
-/*
- * The features that a device offers, as masks of TENON_CAN_*: what the user asked for, what the
- * link can, and what can be finished here; always a legal set (NET-05).
- */
-void net_offload_plan(unsigned asked, const struct tenon_link_info *link, unsigned *host,
-                      unsigned *guest);
-/*
- * Between masks and feature bits. What lacks what it needs is left out of a mask, so features are
- * legal exactly if they come back when they are turned into a mask and back again (NET-05).
- */
-uint64_t net_offload_host_features(unsigned can);
-uint64_t net_offload_guest_features(unsigned can);
-unsigned net_offload_host_can(uint64_t features);
-unsigned net_offload_guest_can(uint64_t features);
-
-/* ---- checksum.c, segment.c: a frame is finished; what they read may change meanwhile ---- */
-
-/*
- * The ones' complement sum of bytes that go on from others (`odd`: an odd number of them). It
- * becomes a number, not complemented yet, by net_sum_fold only.
- */
-uint32_t net_sum(uint32_t sum, const void *bytes, size_t count, bool odd);
-uint16_t net_sum_fold(uint32_t sum);
-/*
- * The checksum that finishes a frame with NEEDS_CSUM: over csum_start to the end (NET-24). A number
- * of this machine; it goes into the frame in big-endian (tn_put_be16).
- */
-uint16_t net_checksum(const struct iovec *iov, unsigned count, uint32_t bytes,
-                      const struct tenon_offload *offload);
-/*
- * Writes it into a received frame, for a guest that does not do checksums; `offload`, which
- * net_offload_check has passed, then says that nothing is left, and promises nothing (NET-40).
- * False: the place is not in the iovecs.
- */
-bool net_checksum_finish(const struct iovec *iov, unsigned count, uint32_t bytes,
-                         struct tenon_offload *offload);
-
-enum {
-    NET_HEADERS_MAX = 256,  /* Ethernet, VLAN tags, IP with options, TCP with options */
-    NET_SEGMENTS_MAX = 2048 /* of one frame: 64 KiB in pieces of 32 bytes */
-};
-
-/* Cuts one frame into segments, one after another (NET-27). */
-struct net_segments {
-    const struct iovec *iov; /* what is not taken yet, from `skip` on */
-    unsigned iov_count;
-    size_t skip;
-    struct tenon_offload offload;
-    uint8_t headers[NET_HEADERS_MAX]; /* a copy */
-    uint16_t header_bytes, network, transport;
-    uint32_t payload, done; /* bytes */
-    uint32_t number;
-};
-/* 0, or -EINVAL: its headers are not what the offload says. */
-int net_segments_begin(struct net_segments *segments, const struct iovec *iov, unsigned count,
-                       uint32_t bytes, const struct tenon_offload *offload);
-/*
- * The next one, finished, put together in `to`, which holds NET_HEADERS_MAX + gso_bytes: its
- * length, or 0 after the last one.
- */
-uint32_t net_segments_next(struct net_segments *segments, uint8_t *to);
 
 /* ---- what the driver has set: filter.c, rss.c, ctrl.c, rules.c ---- */
 
@@ -165,15 +92,20 @@ struct net_rules {
 
 struct net_pair;
 
+/* When interrupts are sent (NET-76). */
+struct net_coalesce {
+    uint32_t frames, us;
+    bool adaptive;
+};
+
 struct net {
     struct tenon_device device; /* first */
     struct tenon_link *link;
     struct tenon_link_info info;
     const struct tenon_link_ops *link_ops;
     unsigned pairs;
-    uint16_t mtu;     /* 0: not offered */
-    uint32_t speed;   /* 0: not offered */
-    unsigned offload; /* as the user asked */
+    uint16_t mtu;   /* 0: not offered */
+    uint32_t speed; /* 0: not offered */
     bool mrg_rxbuf, ctrl, rss, drop_when_full;
     uint32_t coalesce_frames, coalesce_us;
     uint8_t mac_given[6];
@@ -183,11 +115,17 @@ struct net {
     bool mergeable, mtu_negotiated;
     unsigned host_can; /* TENON_CAN_*: what the driver may leave undone */
 
+    unsigned host_offer, guest_offer; /* TENON_CAN_* */
+    bool carrier;                     /* atomic: as the embedder says */
+
     pthread_mutex_t lock; /* comes after the device's */
     /* under lock */
     struct net_rules rules; /* as last set */
-    bool carrier;           /* as the embedder says */
     bool announce;          /* the guest has been asked, and has not answered */
+    /*
+     * [2], of queues that receive and transmit, as last set by TX_SET and RX_SET; and of each queue
+     */
+    struct net_coalesce coalesce[2], *coalesce_queue;
     struct net_pair **open; /* [pairs]: those whose port is open */
 };
 
@@ -239,6 +177,7 @@ struct net_bounce {
 struct net_pair {
     struct net *net;
     unsigned index;
+    struct tenon_worker *worker;
     unsigned users; /* queues */
     struct tenon_port *port;
     struct tn_queue *rx, *tx; /* NULL: it does not run */
@@ -288,6 +227,8 @@ enum { NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
 void net_filter_reset(struct net_filter *filter, const uint8_t mac[6], bool ctrl_rx, bool vlans);
 bool net_filter_passes(const struct net_filter *filter, const uint8_t *frame, uint32_t bytes);
 
+/* At most TN_NET_RSS_KEY_BYTES. */
+void net_rss_set_key(struct net_rss *rss, const uint8_t *key, unsigned bytes);
 /* What was hashed (TN_NET_HASH_REPORT_*), and the hash, of a frame's first bytes (NET-71). */
 uint16_t net_rss_hash(const struct net_rss *rss, const uint8_t *frame, uint32_t bytes,
                       uint32_t *hash);
@@ -296,7 +237,9 @@ uint16_t net_rss_queue(const struct net_rss *rss, uint16_t report, uint32_t hash
 
 /* ---- ctrl.c: one turn of the control queue ---- */
 
+int net_ctrl_begin(struct tn_queue *queue);
 unsigned net_ctrl_serve(struct tn_queue *queue, unsigned budget);
+bool net_ctrl_end(struct tn_queue *queue);
 
 /* ---- rules.c ---- */
 
@@ -307,8 +250,9 @@ void net_rules_reset(struct net *net);
  * of the last one, or at once. One at a time. On a worker.
  */
 void net_rules_apply(struct net *net, void (*done)(void *opaque), void *opaque);
-/* A pair opens: it has the rules of now. */
-void net_rules_copy(struct net_pair *pair);
+/* A pair has opened: it has the rules of now, and stands in net->open. And it closes. */
+void net_rules_join(struct net_pair *pair);
+void net_rules_leave(struct net_pair *pair);
 
 /* ---- frame.c: a frame in guest memory ---- */
 
@@ -337,6 +281,17 @@ void net_frame_skip(struct net_cursor *cursor, uint64_t bytes);
 /* Its first bytes, at most `room`: how many. */
 uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room);
 
+/* ---- net.c ---- */
+
+extern const struct tn_device_type net_type;
+void net_negotiated(struct tenon_device *device);
+/* As after a reset. With net->lock held. */
+void net_coalesce_reset(struct net *net);
+/* The index of the control queue, as negotiated (NET-01). */
+unsigned net_ctrl_index(const struct net *net);
+/* Interrupts of a queue that starts are held as they were last set to be. */
+int net_coalesce_begin(struct net *net, struct tn_queue *queue);
+
 /* ---- queue_pair.c ---- */
 
 int net_pair_join(struct tn_queue *queue);
@@ -345,6 +300,8 @@ void net_pair_watch(struct net_pair *pair, unsigned events);
 void net_pair_unwatch(struct net_pair *pair, unsigned events);
 /* Whether there is a carrier: the embedder's word and the link's. */
 bool net_up(const struct net *net);
+/* Something has changed that its queues may wait for. */
+void net_pair_look(struct net_pair *pair);
 
 /* ---- rx.c ---- */
 

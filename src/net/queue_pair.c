@@ -183,7 +183,7 @@ static void close_pair(struct net_pair *pair)
 
 static int make_queue(struct net_pair *pair, struct tn_queue *queue)
 {
-    const struct net *net = pair->net;
+    struct net *net = pair->net;
 
     if (is_rx(queue)) {
         int error = make_rx(pair, queue) ? net_coalesce_begin(net, queue) : -ENOMEM;

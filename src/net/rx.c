@@ -111,7 +111,7 @@ static enum net_rx_end serve(struct net_pair *pair, unsigned budget, unsigned *s
 unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
 {
     struct net_pair *pair = net_pair_of(queue);
-    uint64_t bytes = tn_count_get(&queue->counts[NET_COUNT_BYTES]);
+    uint64_t bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]);
     unsigned served = 0;
 
     if (!receives(pair)) {
@@ -119,7 +119,7 @@ unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
         return TN_SERVE_WAITS;
     }
     enum net_rx_end end = serve(pair, budget, &served);
-    bytes = tn_count_get(&queue->counts[NET_COUNT_BYTES]) - bytes;
+    bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]) - bytes;
     if (served > 0 && !tn_limit_spend(queue, TN_LINE_READ, served, bytes)) {
         net_pair_unwatch(pair, TENON_READABLE);
         return TN_SERVE_WAITS;

@@ -2,7 +2,7 @@
  * tx.c: one turn of one transmit queue.
  *
  *   ring ──take──> open (header) ──> waiting ──send, many at once──> the link ──> used, length 0
- *                     │                  │ the link is full: they are held, and go on when it says so
+ *                     │                  │ full: they are held, and go on when it says so
  *                     │ malformed        │ the link cannot take them unfinished: cut.c
  *                     v                  │ no carrier: dropped
  *                   used, counted        └ kept: the link reads them a while longer (net_tx_sent)
@@ -33,10 +33,10 @@ static struct net_slot *slot_of(struct tenon_frame *frame)
 
 static unsigned outcome(const struct tenon_frame *frame)
 {
-    return frame->result == 0            ? NET_COUNT_FRAMES
-           : frame->result == -EMSGSIZE  ? NET_COUNT_TOO_LONG
-           : frame->result == -ENETDOWN  ? NET_COUNT_LINK_DOWN
-                                         : NET_COUNT_LINK_ERROR;
+    return frame->result == 0           ? NET_COUNT_FRAMES
+           : frame->result == -EMSGSIZE ? NET_COUNT_TOO_LONG
+           : frame->result == -ENETDOWN ? NET_COUNT_LINK_DOWN
+                                        : NET_COUNT_LINK_ERROR;
 }
 
 static struct tenon_frame *waiting_at(const struct net_pair *pair, unsigned i)
@@ -175,7 +175,9 @@ static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
 static unsigned wait_for_link(struct net_pair *pair)
 {
     tn_queue_count(pair->tx, NET_COUNT_LINK_FULL, 1);
-    net_pair_watch(pair, TENON_WRITABLE);
+    if (pair->tx_cut.kept == 0) { /* else it is not the link's fault, and net_tx_sent goes on */
+        net_pair_watch(pair, TENON_WRITABLE);
+    }
     return TN_SERVE_WAITS;
 }
 
@@ -225,12 +227,12 @@ void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames)
 static void take_back_kept(struct net_pair *pair, bool untake)
 {
     const struct tenon_link_ops *ops = pair->net->link_ops;
-    unsigned count = pair->kept_count > 0 && ops->cancel ? ops->cancel(pair->port, pair->kept_count)
-                                                         : 0;
+    unsigned count =
+        pair->kept_count > 0 && ops->cancel ? ops->cancel(pair->port, pair->kept_count) : 0;
 
     for (; count > 0; count--) {
-        struct tenon_frame *frame = pair->kept[(pair->kept_first + --pair->kept_count) &
-                                               pair->kept_mask];
+        struct tenon_frame *frame =
+            pair->kept[(pair->kept_first + --pair->kept_count) & pair->kept_mask];
         if (net_cut_has(pair, frame)) {
             net_cut_sent(pair);
         } else if (untake) {

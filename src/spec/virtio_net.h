@@ -153,7 +153,8 @@ enum {
     TN_NET_HASH_UDPV6 = 32,
     TN_NET_HASH_IP_EX = 64,
     TN_NET_HASH_TCP_EX = 128,
-    TN_NET_HASH_UDP_EX = 256
+    TN_NET_HASH_UDP_EX = 256,
+    TN_NET_HASH_ALL = 511
 };
 enum {
     TN_NET_HASH_REPORT_NONE = 0,

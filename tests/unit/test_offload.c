@@ -1,6 +1,6 @@
 /*
- * test_offload.c: what a header may ask for (NET-22 to NET-28), and that a device offers a legal set
- * (NET-05) whatever the user asks and the link can, as a second reading of the standard has it.
+ * test_offload.c: what a header may ask for (NET-22 to NET-28), and that a device offers a legal
+ * set (NET-05) whatever the user asks and the link can, as a second reading of the standard has it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
