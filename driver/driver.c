@@ -265,6 +265,20 @@ bool tnd_wait_irq(struct tenon_driver *driver, unsigned queue)
     return true;
 }
 
+int tnd_await_irq(struct tenon_driver *driver, unsigned queue, uint64_t end_ms)
+{
+    while (!tnd_irq_take(driver, queue)) {
+        if (tnd_broken(driver, queue)) {
+            return -EPIPE;
+        }
+        if (tnd_now_ms() > end_ms) {
+            return -ETIMEDOUT;
+        }
+        await_irq(driver, queue);
+    }
+    return 0;
+}
+
 int tnd_wait_used(struct tenon_driver *driver, unsigned queue, struct tnd_used *used)
 {
     struct tnd_ring *ring = driver->queues[queue].ring;
@@ -277,14 +291,9 @@ int tnd_wait_used(struct tenon_driver *driver, unsigned queue, struct tnd_used *
         if (tnd_ring_irq_on(ring)) {
             continue;
         }
-        while (!tnd_irq_take(driver, queue)) {
-            if (tnd_broken(driver, queue)) {
-                return -EPIPE;
-            }
-            if (tnd_now_ms() > end) {
-                return -ETIMEDOUT;
-            }
-            await_irq(driver, queue);
+        int error = tnd_await_irq(driver, queue, end);
+        if (error) {
+            return error;
         }
     }
 }

@@ -11,70 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pieces.h"
 #include "spec/virtio_blk.h"
-#include "tenon_driver.h"
 
-/* How many pieces a part of `total` bytes has under these cuts. */
-static unsigned piece_count(uint32_t total, const uint32_t *cuts, unsigned cut_count)
+static struct tnd_cuts out_cuts(const struct tnd_blk_request *request)
 {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < cut_count; i++) {
-        sum += cuts[i];
-    }
-    return cut_count + (sum < total ? 1 : 0);
+    return (struct tnd_cuts){ request->out_cuts, request->out_cut_count, request->scatter };
 }
 
-/*
- * Puts the pieces of one part into guest memory. Returns how many; `base` is the memory of all of
- * them, or none if they are scattered.
- */
-static int place_part(struct tnd_ram *ram, const struct tnd_blk_request *request, uint32_t total,
-                      const uint32_t *cuts, unsigned cut_count, bool write, struct tnd_seg *segs,
-                      uint64_t *base)
+static struct tnd_cuts in_cuts(const struct tnd_blk_request *request)
 {
-    unsigned count = piece_count(total, cuts, cut_count);
-    uint32_t done = 0;
-
-    *base = request->scatter ? (uint64_t)TND_NO_GPA : tnd_ram_alloc(ram, total);
-    if (!request->scatter && *base == (uint64_t)TND_NO_GPA) {
-        return -ENOMEM;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t n = i < cut_count ? cuts[i] : total - done;
-        if (n > total - done) {
-            n = total - done;
-        }
-        uint64_t gpa = request->scatter ? tnd_ram_alloc(ram, n) : *base + done;
-        if (gpa == (uint64_t)TND_NO_GPA) {
-            return -ENOMEM;
-        }
-        segs[i] = (struct tnd_seg){ .gpa = gpa, .bytes = n, .write = write };
-        done += n;
-    }
-    return (int)count;
-}
-
-/* Copies between private memory and [offset, offset + bytes) of the segments. */
-static void move(struct tnd_ram *ram, const struct tnd_seg *segs, unsigned count, uint64_t offset,
-                 void *mine, uint64_t bytes, bool to_guest)
-{
-    uint64_t at = 0;
-    uint64_t done = 0;
-    for (unsigned i = 0; i < count && done < bytes; i++) {
-        uint64_t end = at + segs[i].bytes;
-        if (end > offset + done) {
-            uint64_t skip = offset + done - at;
-            uint64_t n = end - (offset + done);
-            n = n < bytes - done ? n : bytes - done;
-            if (to_guest) {
-                tnd_ram_put(ram, segs[i].gpa + skip, (uint8_t *)mine + done, n);
-            } else {
-                tnd_ram_get(ram, segs[i].gpa + skip, (uint8_t *)mine + done, n);
-            }
-            done += n;
-        }
-        at = end;
-    }
+    return (struct tnd_cuts){ request->in_cuts, request->in_cut_count, request->scatter };
 }
 
 void tnd_blk_forget(struct tenon_driver *driver, struct tnd_blk_request *request)
@@ -99,8 +46,9 @@ void tnd_blk_forget(struct tenon_driver *driver, struct tnd_blk_request *request
 static int place(struct tenon_driver *driver, struct tnd_blk_request *request)
 {
     uint32_t out_total = (uint32_t)sizeof(struct tn_blk_header) + request->out_bytes;
-    unsigned most = piece_count(out_total, request->out_cuts, request->out_cut_count) +
-                    piece_count(request->in_bytes + 1, request->in_cuts, request->in_cut_count);
+    struct tnd_cuts out = out_cuts(request), in = in_cuts(request);
+    unsigned most =
+        tnd_pieces_count(out_total, &out) + tnd_pieces_count(request->in_bytes + 1, &in);
 
     request->seg_count = 0;
     request->out_gpa = request->in_gpa = (uint64_t)TND_NO_GPA;
@@ -108,15 +56,14 @@ static int place(struct tenon_driver *driver, struct tnd_blk_request *request)
     if (!request->segs) {
         return -ENOMEM;
     }
-    int n = place_part(driver->ram, request, out_total, request->out_cuts, request->out_cut_count,
-                       false, request->segs, &request->out_gpa);
+    int n = tnd_pieces_place(driver->ram, out_total, &out, false, request->segs, &request->out_gpa);
     if (n < 0) {
         return n;
     }
     request->out_segs = (unsigned)n;
     request->seg_count = (unsigned)n;
-    n = place_part(driver->ram, request, request->in_bytes + 1, request->in_cuts,
-                   request->in_cut_count, true, request->segs + n, &request->in_gpa);
+    n = tnd_pieces_place(driver->ram, request->in_bytes + 1, &in, true, request->segs + n,
+                         &request->in_gpa);
     if (n < 0) {
         return n;
     }
@@ -136,11 +83,13 @@ int tnd_blk_add(struct tenon_driver *driver, unsigned queue, struct tnd_blk_requ
     request->queue = queue;
     int error = place(driver, request);
     if (!error) {
-        move(driver->ram, request->segs, request->out_segs, 0, &header, sizeof(header), true);
-        move(driver->ram, request->segs, request->out_segs, sizeof(header),
-             (void *)(uintptr_t)request->out, request->out_bytes, true);
-        move(driver->ram, request->segs + request->out_segs, request->seg_count - request->out_segs,
-             request->in_bytes, &untouched, 1, true);
+        tnd_pieces_move(driver->ram, request->segs, request->out_segs, 0, &header, sizeof(header),
+                        true);
+        tnd_pieces_move(driver->ram, request->segs, request->out_segs, sizeof(header),
+                        (void *)(uintptr_t)request->out, request->out_bytes, true);
+        tnd_pieces_move(driver->ram, request->segs + request->out_segs,
+                        request->seg_count - request->out_segs, request->in_bytes, &untouched, 1,
+                        true);
         error = tnd_add(driver, queue, request->segs, request->seg_count, request->form, request);
     }
     if (error < 0) {
@@ -170,9 +119,9 @@ static void finish(struct tenon_driver *driver, const struct tnd_used *used)
 
     request->used_bytes = used->bytes;
     request->order = __atomic_fetch_add(&driver->blk_done, 1, __ATOMIC_RELAXED);
-    move(driver->ram, in, in_segs, request->in_bytes, &request->status, 1, false);
+    tnd_pieces_move(driver->ram, in, in_segs, request->in_bytes, &request->status, 1, false);
     if (request->in) {
-        move(driver->ram, in, in_segs, 0, request->in, request->in_bytes, false);
+        tnd_pieces_move(driver->ram, in, in_segs, 0, request->in, request->in_bytes, false);
     }
     tnd_blk_forget(driver, request);
     request->done = true;

@@ -7,6 +7,7 @@
  *   tenon_driver one device behind virtio-mmio registers or a vhost-user socket: the same test runs
  *   over both
  *   tnd_blk_*    block requests in any framing
+ *   tnd_net_*    frames in any framing, and control commands: tenon_driver_net.h
  *
  * Two ways to run: the device's worker has a thread of its own; or it has none, and the driver
  * turns its crank whenever it waits (tenon_driver.crank), so that everything happens on one thread
@@ -141,6 +142,11 @@ int tnd_wait_used(struct tenon_driver *driver, unsigned queue, struct tnd_used *
 int tnd_poll_used(struct tenon_driver *driver, unsigned queue, struct tnd_used *used);
 bool tnd_irq_take(struct tenon_driver *driver, unsigned queue);
 bool tnd_wait_irq(struct tenon_driver *driver, unsigned queue);
+/*
+ * The same until tnd_now_ms() is past `end_ms`: -ETIMEDOUT. -EPIPE: the device says that the queue
+ * is broken.
+ */
+int tnd_await_irq(struct tenon_driver *driver, unsigned queue, uint64_t end_ms);
 bool tnd_broken(struct tenon_driver *driver, unsigned queue);
 bool tnd_wait_broken(struct tenon_driver *driver, unsigned queue);
 uint64_t tnd_config_irqs(struct tenon_driver *driver);
