@@ -129,7 +129,7 @@ static int teardown(void **state)
 
 static bool wanted(unsigned on, unsigned bits)
 {
-    static const unsigned groups[] = { RIG_TRANSPORTS, RIG_ENGINES, RIG_LOOPS };
+    static const unsigned groups[] = { RIG_TRANSPORTS, RIG_ENGINES, RIG_LOOPS, RIG_LINKS };
 
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         if (on & groups[i] && !(on & bits & groups[i])) {
@@ -144,24 +144,19 @@ struct choice {
     unsigned bit;
 };
 
-static void make_combinations(void)
+static void make_combinations(const struct rig_engine *engines, unsigned engine_count)
 {
     static const struct choice transports[] = { { "mmio", RIG_MMIO }, { "vhost", RIG_VHOST } };
-    static const struct choice engines[] = { { "inline", RIG_INLINE },
-                                             { "threads", RIG_THREADS },
-                                             { "uring", RIG_URING },
-                                             { "mapped", RIG_MAPPED },
-                                             { "cached", RIG_CACHED } };
     static const struct choice loops[] = { { "epoll", RIG_EPOLL }, { "poll", RIG_POLL } };
 
     for (unsigned t = 0; t < sizeof(transports) / sizeof(transports[0]); t++) {
-        for (unsigned e = 0; e < sizeof(engines) / sizeof(engines[0]); e++) {
+        for (unsigned e = 0; e < engine_count; e++) {
             for (unsigned l = 0; l < sizeof(loops) / sizeof(loops[0]); l++) {
-                if (engines[e].bit & (RIG_MAPPED | RIG_CACHED) && loops[l].bit == RIG_POLL) {
+                if (engines[e].epoll_only && loops[l].bit == RIG_POLL) {
                     continue;
                 }
                 struct rig_combination *made = &combinations[combination_count++];
-                made->bits = transports[t].bit | engines[e].bit | loops[l].bit;
+                made->bits = transports[t].bit | engines[e].bits | loops[l].bit;
                 snprintf(made->name, sizeof(made->name), "%s-%s-%s", transports[t].name,
                          engines[e].name, loops[l].name);
             }
@@ -171,12 +166,24 @@ static void make_combinations(void)
 
 int rig_main(int argc, char **argv, const struct rig_case *cases, unsigned count)
 {
+    static const struct rig_engine engines[] = { { "inline", RIG_INLINE, false },
+                                                 { "threads", RIG_THREADS, false },
+                                                 { "uring", RIG_URING, false },
+                                                 { "mapped", RIG_MAPPED, true },
+                                                 { "cached", RIG_CACHED, true } };
+
+    return rig_main_over(argc, argv, cases, count, engines, sizeof(engines) / sizeof(engines[0]));
+}
+
+int rig_main_over(int argc, char **argv, const struct rig_case *cases, unsigned count,
+                  const struct rig_engine *engines, unsigned engine_count)
+{
     static struct CMUnitTest tests[MAX_CASES * MAX_COMBINATIONS];
     static char names[MAX_CASES * MAX_COMBINATIONS][128];
     unsigned n = 0;
 
     assert_true(count <= MAX_CASES);
-    make_combinations();
+    make_combinations(engines, engine_count);
     for (unsigned c = 0; c < combination_count; c++) {
         struct rig_combination *combination = &combinations[c];
         for (unsigned i = 0; i < count; i++) {

@@ -50,6 +50,9 @@ enum {
     RIG_CACHED = 64,
     RIG_EPOLL = 128,
     RIG_POLL = 256,
+    RIG_FILL = 512, /* net_rig.h */
+    RIG_LEND = 1024,
+    RIG_LINKS = RIG_FILL | RIG_LEND,
     RIG_TRANSPORTS = RIG_MMIO | RIG_VHOST,
     RIG_ENGINES = RIG_INLINE | RIG_THREADS | RIG_URING | RIG_MAPPED | RIG_CACHED,
     RIG_LOOPS = RIG_EPOLL | RIG_POLL
@@ -75,6 +78,16 @@ struct rig_case {
  * ("mmio-inline-*").
  */
 int rig_main(int argc, char **argv, const struct rig_case *cases, unsigned count);
+
+/* What stands between transport and loop in a combination's name. */
+struct rig_engine {
+    const char *name;
+    unsigned bits;
+    bool epoll_only;
+};
+/* The same over engines of another kind. */
+int rig_main_over(int argc, char **argv, const struct rig_case *cases, unsigned count,
+                  const struct rig_engine *engines, unsigned engine_count);
 
 /* Guest memory of every rig: at 0, two neighbours, and beyond 4 GiB. */
 #define RIG_NEIGHBOURS_GPA 0x100000ull
@@ -122,6 +135,10 @@ struct rig {
     uint64_t image_bytes;
     int image_fd; /* RIG_DISK_FILE */
     struct fake_disk *fake;
+    struct fake_link *link; /* of a network device: net_rig.h */
+    struct tenon_link *opened_link;
+    /* what the device stands on: nothing is held back; handles are closed; memory is freed */
+    void (*release)(struct rig *rig), (*close)(struct rig *rig), (*dispose)(struct rig *rig);
     struct tenon_mmio *window;       /* mmio */
     struct tenon_mem *mem;           /* mmio */
     struct tenon_vhost_user *server; /* vhost-user */

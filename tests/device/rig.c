@@ -1,19 +1,15 @@
 /*
- * rig.c: makes the rig of harness.h and takes it down: guest memory, workers, disk, device, and the
- * transport with its driver, in this order and back.
+ * rig.c: what rigs of all devices have: guest memory and workers, and the transport with its
+ * driver, around a device and what it stands on, which blk_rig.c and net_rig.c make between the
+ * two. And how all of it is taken down.
  */
-#include "harness.h"
+#include "rig_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { DISK_BYTES = 8 << 20 };
 
 static const struct tnd_place places[] = { { 0, 0x10000 },
                                            { RIG_NEIGHBOURS_GPA, 0x400000 },
@@ -22,7 +18,7 @@ static const struct tnd_place places[] = { { 0, 0x10000 },
 
 /* ---- small tools ---- */
 
-static void must(int result, const char *what)
+void rig_must(int result, const char *what)
 {
     if (result < 0) {
         print_error("%s: %s (%s)\n", what, strerror(-result), tenon_error());
@@ -35,8 +31,8 @@ unsigned rig_event(const unsigned *counter)
     return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
 }
 
-static void on_event(void *opaque, struct tenon_device *device, enum tenon_event event,
-                     const char *detail)
+void rig_on_event(void *opaque, struct tenon_device *device, enum tenon_event event,
+                  const char *detail)
 {
     struct rig *rig = opaque;
     (void)device;
@@ -94,117 +90,32 @@ void rig_on_worker(struct rig *rig, void (*fn)(void *opaque), void *opaque)
 
 /* ---- making ---- */
 
-static void make_workers(struct rig *rig, unsigned queues)
+static void make_workers(struct rig *rig, unsigned queue_workers)
 {
     struct tenon_worker_opts opts = { .size = sizeof(opts),
                                       .name = "rig",
                                       .loop = rig->poll_loop ? TENON_LOOP_POLL : TENON_LOOP_EPOLL };
-    rig->queue_workers = rig->inline_ || queues == 1 ? 1 : 2;
+    rig->queue_workers = rig->inline_ ? 1 : queue_workers;
     rig->worker_count = rig->queue_workers + (rig->mmio || rig->inline_ ? 0 : 1);
     for (unsigned i = 0; i < rig->worker_count; i++) {
-        must(tenon_worker_new(&opts, &rig->workers[i]), "tenon_worker_new");
+        rig_must(tenon_worker_new(&opts, &rig->workers[i]), "tenon_worker_new");
         if (!rig->inline_) {
-            must(tenon_worker_start(rig->workers[i]), "tenon_worker_start");
+            rig_must(tenon_worker_start(rig->workers[i]), "tenon_worker_start");
         }
     }
 }
 
-/* io_uring works quite differently on files of real file systems; else memory will do. */
-static int make_file(const struct rig *rig)
-{
-    const char *where = getenv("TMPDIR");
-    bool real = rig->uring || rig->cached;
-    int fd = real ? open(where ? where : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
-
-    return fd >= 0 ? fd : memfd_create("disk", MFD_CLOEXEC);
-}
-
-static void on_sigbus(int number, siginfo_t *info, void *context)
-{
-    (void)context;
-    if (!tenon_sigbus(info)) {
-        signal(number, SIG_DFL);
-    }
-}
-
-/* In each test: cmocka has handlers of its own. */
-void rig_survive_sigbus(void)
-{
-    struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-    sigemptyset(&action.sa_mask);
-    must(sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0, "sigaction");
-    tenon_sigbus_installed();
-}
-
-static void open_image(struct rig *rig, const struct tenon_file_opts *opts)
-{
-    int result = tenon_disk_open_fd(rig->image_fd, opts, &rig->disk);
-
-    if (rig->uring && result < 0 && strstr(tenon_error(), "engine=io_uring is not possible")) {
-        print_message("skipped: %s\n", tenon_error());
-        skip();
-    }
-    must(result, "tenon_disk_open_fd");
-}
-
-static void open_file(struct rig *rig, const struct rig_options *options)
-{
-    struct tenon_file_opts opts = { .size = sizeof(opts),
-                                    .read_only = options->disk_read_only,
-                                    .engine = rig->mapped    ? TENON_ENGINE_MAPPED
-                                              : rig->inline_ ? TENON_ENGINE_INLINE
-                                              : rig->uring   ? TENON_ENGINE_URING
-                                              : rig->cached  ? TENON_ENGINE_AUTO
-                                                             : TENON_ENGINE_THREADS,
-                                    .threads = rig->inline_ ? 0 : 2,
-                                    .no_discard = options->blk.no_discard,
-                                    .block_bytes = options->blk.block_bytes };
-    if (rig->mapped || rig->cached) {
-        rig_survive_sigbus();
-    }
-    rig->image_fd = make_file(rig);
-    must(rig->image_fd < 0 ? -errno : 0, "a file for the image");
-    must(ftruncate(rig->image_fd, (off_t)rig->image_bytes) < 0 ? -errno : 0, "ftruncate");
-    rig->image = mmap(NULL, rig->image_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, rig->image_fd, 0);
-    assert_ptr_not_equal(rig->image, MAP_FAILED);
-    open_image(rig, &opts);
-}
-
-static void open_disk(struct rig *rig, const struct rig_options *options)
-{
-    rig->image_bytes = options->disk_bytes ? options->disk_bytes : DISK_BYTES;
-    rig->image_fd = -1;
-    if (options->other) {
-        rig->disk = options->other;
-    } else if (options->disk == RIG_DISK_FILE) {
-        open_file(rig, options);
-    } else if (options->disk == RIG_DISK_MEMORY) {
-        rig->image = mmap(NULL, rig->image_bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_ptr_not_equal(rig->image, MAP_FAILED);
-        must(tenon_disk_open_memory(rig->image, rig->image_bytes, options->disk_read_only,
-                                    &rig->disk),
-             "tenon_disk_open_memory");
-    } else {
-        rig->fake = fake_new(rig->image_bytes);
-        rig->fake->info.read_only = options->disk_read_only;
-        rig->image = rig->fake->bytes;
-        must(fake_open(rig->fake, &rig->disk), "tenon_disk_open_custom");
-    }
-}
-
-static void make_window(struct rig *rig, const struct rig_options *options)
+static void make_window(struct rig *rig, void (*irq)(void *rig, int level))
 {
     struct tenon_mmio_opts opts = { .size = sizeof(opts), .device = rig->device };
 
-    must(tenon_mem_new(&rig->mem), "tenon_mem_new");
-    must(tnd_ram_share(rig->ram, rig->mem), "tnd_ram_share");
-    must(tnd_mmio_new(rig->ram, &rig->driver), "tnd_mmio_new");
+    rig_must(tenon_mem_new(&rig->mem), "tenon_mem_new");
+    rig_must(tnd_ram_share(rig->ram, rig->mem), "tnd_ram_share");
+    rig_must(tnd_mmio_new(rig->ram, &rig->driver), "tnd_mmio_new");
     opts.mem = rig->mem;
-    opts.irq = options->irq ? options->irq : tnd_mmio_irq;
-    opts.opaque = options->irq ? (void *)rig : (void *)rig->driver;
-    must(tenon_mmio_new(&opts, &rig->window), "tenon_mmio_new");
+    opts.irq = irq ? irq : tnd_mmio_irq;
+    opts.opaque = irq ? (void *)rig : (void *)rig->driver;
+    rig_must(tenon_mmio_new(&opts, &rig->window), "tenon_mmio_new");
     tnd_mmio_connect(rig->driver, rig->window);
 }
 
@@ -221,7 +132,7 @@ int rig_connect(struct rig *rig)
     struct sockaddr_un address;
     socklen_t bytes = socket_address(rig, &address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(connect(fd, (struct sockaddr *)&address, bytes) < 0 ? -errno : 0, "connect");
+    rig_must(connect(fd, (struct sockaddr *)&address, bytes) < 0 ? -errno : 0, "connect");
     return fd;
 }
 
@@ -233,8 +144,8 @@ static int make_listener(struct rig *rig)
     snprintf(rig->socket_name, sizeof(rig->socket_name), "tenon-rig-%d-%u", getpid(), number++);
     socklen_t bytes = socket_address(rig, &address);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    must(bind(fd, (struct sockaddr *)&address, bytes) < 0 ? -errno : 0, "bind");
-    must(listen(fd, 8) < 0 ? -errno : 0, "listen");
+    rig_must(bind(fd, (struct sockaddr *)&address, bytes) < 0 ? -errno : 0, "bind");
+    rig_must(listen(fd, 8) < 0 ? -errno : 0, "listen");
     return fd;
 }
 
@@ -259,39 +170,26 @@ static void make_server(struct rig *rig)
                                   .out = &rig->server };
     start.opts.listen_fd = make_listener(rig);
     rig_on_worker(rig, start_server, &start);
-    must(start.result, "tenon_vhost_user_new");
-    must(tnd_vhost_new(rig->ram, rig_connect(rig), &rig->driver), "tnd_vhost_new");
+    rig_must(start.result, "tenon_vhost_user_new");
+    rig_must(tnd_vhost_new(rig->ram, rig_connect(rig), &rig->driver), "tnd_vhost_new");
 }
 
-struct rig *rig_new(void **state, const struct rig_options *options)
+void rig_begin(struct rig *rig, struct rig_combination *combination, unsigned queue_workers)
 {
-    static const struct rig_options defaults;
-    const struct rig_options *o = options ? options : &defaults;
-    struct rig_combination *combination = *state;
-    struct rig *rig = calloc(1, sizeof(*rig));
-    struct tenon_blk_opts blk = o->blk;
-
-    assert_non_null(rig);
     combination->rig = rig;
     rig->combination = combination->name;
     rig->mmio = combination->bits & RIG_MMIO;
-    rig->mapped = combination->bits & RIG_MAPPED;
     rig->inline_ = combination->bits & (RIG_INLINE | RIG_MAPPED);
-    rig->uring = combination->bits & RIG_URING;
-    rig->cached = combination->bits & RIG_CACHED;
     rig->poll_loop = combination->bits & RIG_POLL;
-    must(tnd_ram_new(places, sizeof(places) / sizeof(places[0]), &rig->ram), "tnd_ram_new");
-    make_workers(rig, blk.queues ? blk.queues : 1);
-    open_disk(rig, o);
-    blk.size = sizeof(blk);
-    blk.disk = rig->disk;
-    blk.workers = rig->workers;
-    blk.worker_count = rig->queue_workers;
-    blk.event = on_event;
-    blk.opaque = rig;
-    must(tenon_blk_new(&blk, &rig->device), "tenon_blk_new");
+    rig->image_fd = -1;
+    rig_must(tnd_ram_new(places, sizeof(places) / sizeof(places[0]), &rig->ram), "tnd_ram_new");
+    make_workers(rig, queue_workers);
+}
+
+void rig_attach(struct rig *rig, void (*irq)(void *rig, int level))
+{
     if (rig->mmio) {
-        make_window(rig, o);
+        make_window(rig, irq);
     } else {
         make_server(rig);
     }
@@ -299,14 +197,6 @@ struct rig *rig_new(void **state, const struct rig_options *options)
         rig->driver->crank = rig_crank;
         rig->driver->crank_opaque = rig;
     }
-    if (!o->no_start) {
-        struct tnd_setup setup = o->setup;
-        if (!setup.queue_size && blk.queue_size) {
-            setup.queue_size = blk.queue_size;
-        }
-        must(tnd_start(rig->driver, &setup), "tnd_start");
-    }
-    return rig;
 }
 
 /* ---- taking down ---- */
@@ -345,25 +235,22 @@ void rig_end(void **state)
         return;
     }
     combination->rig = NULL;
-    if (rig->fake) {
-        fake_release_all(rig->fake);
+    if (rig->release) {
+        rig->release(rig);
     }
     end_transport(rig);
     tenon_device_free(rig->device);
     tnd_free(rig->driver);
-    tenon_disk_close(rig->disk);
+    if (rig->close) {
+        rig->close(rig);
+    }
     tenon_mem_free(rig->mem);
     for (unsigned i = 0; i < rig->worker_count; i++) {
         tenon_worker_free(rig->workers[i]);
     }
     tnd_ram_free(rig->ram);
-    if (rig->fake) {
-        fake_free(rig->fake);
-    } else if (rig->image) {
-        munmap(rig->image, rig->image_bytes);
-    }
-    if (rig->image_fd >= 0) {
-        close(rig->image_fd);
+    if (rig->dispose) {
+        rig->dispose(rig);
     }
     free(rig);
 }

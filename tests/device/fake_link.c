@@ -1,0 +1,533 @@
+/*
+ * fake_link.c: see fake_link.h. What the ops do is on the device's workers, the rest on any thread.
+ * An eventfd of each port tells its worker, so that `ready` comes again and again while it is so.
+ */
+#include "fake_link.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static struct fake_port *of(struct tenon_port *port)
+{
+    return (struct fake_port *)(void *)port;
+}
+
+static void set_fd(int fd, bool on)
+{
+    uint64_t count = 1;
+    if (on) {
+        (void)!write(fd, &count, sizeof(count));
+    } else {
+        (void)!read(fd, &count, sizeof(count));
+    }
+}
+
+/* ---- frames that wait ---- */
+
+static void lend_view(struct fake_waiting *w)
+{
+    uint32_t first = w->bytes < 9 ? w->bytes : 9; /* in the middle of an address */
+    uint32_t second = w->bytes - first < 700 ? w->bytes - first : 700;
+
+    w->iov[0] = (struct iovec){ w->data, first };
+    w->iov[1] = (struct iovec){ w->data + first, second };
+    w->iov[2] = (struct iovec){ w->data + first + second, w->bytes - first - second };
+    w->frame = (struct tenon_frame){ .iov = w->iov,
+                                     .iov_count = w->iov[2].iov_len != 0   ? 3
+                                                  : w->iov[1].iov_len != 0 ? 2
+                                                                           : 1,
+                                     .bytes = w->bytes,
+                                     .offload = w->offload };
+}
+
+void fake_link_deliver(struct fake_link *link, unsigned pair, const void *frame, uint32_t bytes,
+                       const struct tenon_offload *offload)
+{
+    struct fake_waiting *w = malloc(sizeof(*w) + bytes + 1);
+
+    assert_non_null(w);
+    memset(w, 0, sizeof(*w));
+    w->bytes = bytes;
+    w->offload = offload ? *offload : (struct tenon_offload){ .flags = 0 };
+    memcpy(w->data, frame, bytes);
+    lend_view(w);
+    pthread_mutex_lock(&link->lock);
+    struct fake_port *port = &link->ports[pair];
+    *(port->first ? &port->last->next : &port->first) = w;
+    port->last = w;
+    port->waiting++;
+    set_fd(port->rx_fd, true);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* Under the lock. */
+static struct fake_waiting *take_waiting(struct fake_port *port)
+{
+    struct fake_waiting *w = port->first;
+
+    port->first = w->next;
+    port->waiting--;
+    port->link->received++;
+    if (!port->first) {
+        set_fd(port->rx_fd, false);
+    }
+    return w;
+}
+
+/* Under the lock. */
+static unsigned at_most(struct fake_port *port, unsigned count)
+{
+    unsigned most = port->link->recv_most;
+
+    port->link->recv_calls++;
+    port->link->after_close += !port->open;
+    return most != 0 && most < count ? most : count;
+}
+
+static void fill(struct tenon_frame *frame, const struct fake_waiting *w)
+{
+    uint32_t done = 0;
+
+    frame->result = w->bytes > frame->bytes ? -EMSGSIZE : 0;
+    for (unsigned i = 0; i < frame->iov_count && done < w->bytes; i++) {
+        uint32_t n = w->bytes - done;
+        n = n < frame->iov[i].iov_len ? n : (uint32_t)frame->iov[i].iov_len;
+        memcpy(frame->iov[i].iov_base, w->data + done, n);
+        done += n;
+    }
+    frame->bytes = w->bytes;
+    frame->offload = w->offload;
+}
+
+static int link_recv(struct tenon_port *opaque, struct tenon_frame *const *frames, unsigned count)
+{
+    struct fake_port *port = of(opaque);
+    unsigned n = 0;
+
+    pthread_mutex_lock(&port->link->lock);
+    count = at_most(port, count);
+    while (n < count && port->first) {
+        struct fake_waiting *w = take_waiting(port);
+        fill(frames[n++], w);
+        free(w);
+    }
+    pthread_mutex_unlock(&port->link->lock);
+    return (int)n;
+}
+
+static unsigned link_peek(struct tenon_port *opaque, struct tenon_frame **frames, unsigned count)
+{
+    struct fake_port *port = of(opaque);
+    unsigned n = 0;
+
+    pthread_mutex_lock(&port->link->lock);
+    count = at_most(port, count);
+    for (struct fake_waiting *w = port->first; w && n < count; w = w->next) {
+        frames[n++] = &w->frame;
+    }
+    pthread_mutex_unlock(&port->link->lock);
+    return n;
+}
+
+static void link_take(struct tenon_port *opaque, unsigned count)
+{
+    struct fake_port *port = of(opaque);
+
+    pthread_mutex_lock(&port->link->lock);
+    for (unsigned i = 0; i < count; i++) {
+        struct fake_waiting *w = take_waiting(port);
+        port->link->dropped += w->frame.result != 0;
+        free(w);
+    }
+    pthread_mutex_unlock(&port->link->lock);
+}
+
+/* ---- frames that are sent ---- */
+
+/* What is in the frame now. Under the lock. */
+static void record(struct fake_port *port, const struct tenon_frame *frame)
+{
+    struct fake_link *link = port->link;
+    struct fake_frame *f = malloc(sizeof(*f) + frame->bytes + 1);
+    uint32_t done = 0;
+
+    f->next = NULL;
+    f->bytes = frame->bytes;
+    f->pair = port->pair;
+    f->offload = frame->offload;
+    for (unsigned i = 0; i < frame->iov_count && done < frame->bytes; i++) {
+        uint32_t n = frame->bytes - done;
+        n = n < frame->iov[i].iov_len ? n : (uint32_t)frame->iov[i].iov_len;
+        memcpy(f->data + done, frame->iov[i].iov_base, n);
+        done += n;
+    }
+    *(link->sent_first ? &link->sent_last->next : &link->sent_first) = f;
+    link->sent_last = f;
+    link->sent++;
+}
+
+static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *frames,
+                          unsigned count, unsigned *kept)
+{
+    struct fake_port *port = of(opaque);
+    struct fake_link *link = port->link;
+    unsigned n = 0;
+
+    pthread_mutex_lock(&link->lock);
+    link->send_calls++;
+    link->after_close += !port->open;
+    for (; n < count && link->room != 0; n++) {
+        frames[n]->result = link->send_error;
+        if (link->keep && !link->send_error) {
+            if (port->kept_count == FAKE_KEPT) {
+                break;
+            }
+            port->kept[port->kept_count++] = frames[n];
+        } else if (!link->send_error) {
+            record(port, frames[n]);
+        }
+        link->room -= link->room != UINT32_MAX;
+    }
+    link->refused += n < count;
+    if (link->room == 0) {
+        set_fd(port->tx_fd, false);
+    }
+    *kept = link->keep && !link->send_error ? 0 : n;
+    pthread_mutex_unlock(&link->lock);
+    return n;
+}
+
+/* Those that were let go are recorded now, and their sender hears of it. */
+static void tell_sent(struct tenon_post *post)
+{
+    struct fake_port *port =
+        (struct fake_port *)(void *)((char *)post - offsetof(struct fake_port, sent_post));
+    struct tenon_frame *first = NULL, **end = &first;
+
+    pthread_mutex_lock(&port->link->lock);
+    unsigned n = port->let_go < port->kept_count ? port->let_go : port->kept_count;
+    for (unsigned i = 0; i < n; i++) {
+        record(port, port->kept[i]);
+        port->kept[i]->result = 0;
+        port->kept[i]->next = NULL;
+        *end = port->kept[i];
+        end = &port->kept[i]->next;
+    }
+    port->kept_count -= n;
+    memmove(port->kept, port->kept + n, port->kept_count * sizeof(*port->kept));
+    port->let_go = 0;
+    bool open = port->open;
+    pthread_mutex_unlock(&port->link->lock);
+    if (open && first) {
+        port->events->sent(port->opaque, first);
+    }
+}
+
+static unsigned link_cancel(struct tenon_port *opaque, unsigned count)
+{
+    struct fake_port *port = of(opaque);
+
+    pthread_mutex_lock(&port->link->lock);
+    unsigned busy = port->let_go > port->link->reading ? port->let_go : port->link->reading;
+    unsigned free_ones = port->kept_count > busy ? port->kept_count - busy : 0;
+    unsigned n = count < free_ones ? count : free_ones;
+    port->kept_count -= n;
+    port->link->cancelled += n;
+    port->link->after_close += !port->open;
+    pthread_mutex_unlock(&port->link->lock);
+    return n;
+}
+
+/* ---- ports ---- */
+
+static void on_rx(void *opaque, int fd, unsigned events)
+{
+    struct fake_port *port = opaque;
+    (void)fd;
+    (void)events;
+    port->events->ready(port->opaque, TENON_READABLE);
+}
+
+static void on_tx(void *opaque, int fd, unsigned events)
+{
+    struct fake_port *port = opaque;
+    (void)fd;
+    (void)events;
+    port->events->ready(port->opaque, TENON_WRITABLE);
+}
+
+static void link_watch(struct tenon_port *opaque, unsigned events)
+{
+    struct fake_port *port = of(opaque);
+
+    port->watched = events;
+    tenon_watch_set(port->rx_watch, events & TENON_READABLE ? TENON_READABLE : 0);
+    tenon_watch_set(port->tx_watch, events & TENON_WRITABLE ? TENON_READABLE : 0);
+}
+
+static void tell_changed(struct tenon_post *post)
+{
+    struct fake_port *port =
+        (struct fake_port *)(void *)((char *)post - offsetof(struct fake_port, changed_post));
+    if (port->open) {
+        port->events->changed(port->opaque);
+    }
+}
+
+static int link_open(void *opaque, unsigned pair, struct tenon_worker *worker,
+                     const struct tenon_port_events *events, void *events_opaque,
+                     struct tenon_port **out)
+{
+    struct fake_link *link = opaque;
+    struct fake_port *port = &link->ports[pair];
+
+    if (port->open || pair >= FAKE_PAIRS) {
+        return -EBUSY;
+    }
+    port->worker = worker;
+    port->events = events;
+    port->opaque = events_opaque;
+    port->can = 0;
+    int error = tenon_watch_add(worker, port->rx_fd, 0, on_rx, port, &port->rx_watch);
+    if (!error) {
+        error = tenon_watch_add(worker, port->tx_fd, 0, on_tx, port, &port->tx_watch);
+    }
+    if (error) {
+        tenon_watch_remove(port->rx_watch);
+        port->rx_watch = NULL;
+        return error;
+    }
+    pthread_mutex_lock(&link->lock);
+    port->open = true;
+    link->opens++;
+    pthread_mutex_unlock(&link->lock);
+    *out = (struct tenon_port *)(void *)port;
+    return 0;
+}
+
+static void link_close(struct tenon_port *opaque)
+{
+    struct fake_port *port = of(opaque);
+
+    tenon_watch_remove(port->rx_watch);
+    tenon_watch_remove(port->tx_watch);
+    port->rx_watch = port->tx_watch = NULL;
+    pthread_mutex_lock(&port->link->lock);
+    port->link->after_close += !port->open || port->kept_count != 0;
+    port->open = false;
+    port->link->closes++;
+    pthread_mutex_unlock(&port->link->lock);
+}
+
+static int link_recv_set(struct tenon_port *opaque, unsigned can)
+{
+    struct fake_port *port = of(opaque);
+
+    pthread_mutex_lock(&port->link->lock);
+    port->can = can;
+    pthread_mutex_unlock(&port->link->lock);
+    return 0;
+}
+
+static unsigned link_send_can(struct tenon_port *opaque)
+{
+    return __atomic_load_n(&of(opaque)->link->send_can_now, __ATOMIC_RELAXED);
+}
+
+static int link_use_pairs(void *opaque, unsigned count)
+{
+    struct fake_link *link = opaque;
+
+    pthread_mutex_lock(&link->lock);
+    link->used_pairs = count;
+    pthread_mutex_unlock(&link->lock);
+    return 0;
+}
+
+static int link_info(void *opaque, struct tenon_link_info *info)
+{
+    *info = ((struct fake_link *)opaque)->info;
+    info->size = sizeof(*info);
+    return 0;
+}
+
+static bool link_up(void *opaque)
+{
+    return !__atomic_load_n(&((struct fake_link *)opaque)->down, __ATOMIC_SEQ_CST);
+}
+
+static void link_free(void *opaque)
+{
+    ((struct fake_link *)opaque)->freed = true;
+}
+
+/* ---- for tests ---- */
+
+struct fake_link *fake_link_new(bool lends)
+{
+    struct fake_link *link = calloc(1, sizeof(*link));
+
+    assert_non_null(link);
+    pthread_mutex_init(&link->lock, NULL);
+    link->lends = lends;
+    link->room = UINT32_MAX;
+    link->info.pairs = 1;
+    link->info.recv_batch = 64;
+    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
+        struct fake_port *port = &link->ports[i];
+        port->link = link;
+        port->pair = i;
+        port->rx_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        port->tx_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+        port->changed_post.fn = tell_changed;
+        port->sent_post.fn = tell_sent;
+    }
+    return link;
+}
+
+int fake_link_open(struct fake_link *link, struct tenon_link **out)
+{
+    const struct tenon_link_ops ops = { .size = sizeof(ops),
+                                        .open = link_open,
+                                        .recv = link->lends ? NULL : link_recv,
+                                        .peek = link->lends ? link_peek : NULL,
+                                        .take = link->lends ? link_take : NULL,
+                                        .send = link_send,
+                                        .cancel = link_cancel,
+                                        .watch = link_watch,
+                                        .recv_set = link_recv_set,
+                                        .send_can = link_send_can,
+                                        .use_pairs = link_use_pairs,
+                                        .close = link_close,
+                                        .info = link_info,
+                                        .up = link_up,
+                                        .free = link_free };
+    link->send_can_now = link->info.send_can;
+    return tenon_link_open_custom(&ops, link, out);
+}
+
+void fake_link_free(struct fake_link *link)
+{
+    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
+        while (link->ports[i].first) {
+            free(take_waiting(&link->ports[i]));
+        }
+        close(link->ports[i].rx_fd);
+        close(link->ports[i].tx_fd);
+    }
+    while (link->sent_first) {
+        free(fake_link_take_sent(link));
+    }
+    pthread_mutex_destroy(&link->lock);
+    free(link);
+}
+
+unsigned fake_link_count(struct fake_link *link, const unsigned *counter)
+{
+    pthread_mutex_lock(&link->lock);
+    unsigned n = *counter;
+    pthread_mutex_unlock(&link->lock);
+    return n;
+}
+
+unsigned fake_link_waiting(struct fake_link *link, unsigned pair)
+{
+    return fake_link_count(link, &link->ports[pair].waiting);
+}
+
+unsigned fake_link_sent(struct fake_link *link)
+{
+    return fake_link_count(link, &link->sent);
+}
+
+unsigned fake_link_kept(struct fake_link *link, unsigned pair)
+{
+    return fake_link_count(link, &link->ports[pair].kept_count);
+}
+
+struct fake_frame *fake_link_take_sent(struct fake_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    struct fake_frame *f = link->sent_first;
+    link->sent_first = f ? f->next : NULL;
+    pthread_mutex_unlock(&link->lock);
+    return f;
+}
+
+void fake_link_set_room(struct fake_link *link, uint32_t frames)
+{
+    pthread_mutex_lock(&link->lock);
+    link->room = frames;
+    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
+        set_fd(link->ports[i].tx_fd, frames != 0);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
+void fake_link_set_down(struct fake_link *link, bool down)
+{
+    __atomic_store_n(&link->down, down, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
+        pthread_mutex_lock(&link->lock);
+        struct tenon_worker *worker = link->ports[i].open ? link->ports[i].worker : NULL;
+        pthread_mutex_unlock(&link->lock);
+        if (worker) {
+            tenon_worker_post(worker, &link->ports[i].changed_post);
+        }
+    }
+}
+
+void fake_link_set_error(struct fake_link *link, int error)
+{
+    pthread_mutex_lock(&link->lock);
+    link->send_error = error;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void fake_link_set_keep(struct fake_link *link, bool keep)
+{
+    pthread_mutex_lock(&link->lock);
+    link->keep = keep;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void fake_link_set_recv_most(struct fake_link *link, unsigned frames)
+{
+    pthread_mutex_lock(&link->lock);
+    link->recv_most = frames;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void fake_link_let_go(struct fake_link *link, unsigned pair, unsigned frames)
+{
+    struct fake_port *port = &link->ports[pair];
+
+    pthread_mutex_lock(&link->lock);
+    port->let_go += frames;
+    struct tenon_worker *worker = port->open ? port->worker : NULL;
+    pthread_mutex_unlock(&link->lock);
+    if (worker) {
+        tenon_worker_post(worker, &port->sent_post);
+    }
+}
+
+void fake_link_release_all(struct fake_link *link)
+{
+    fake_link_set_keep(link, false);
+    pthread_mutex_lock(&link->lock);
+    link->reading = 0;
+    pthread_mutex_unlock(&link->lock);
+    fake_link_set_room(link, UINT32_MAX);
+    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
+        fake_link_let_go(link, i, FAKE_KEPT);
+    }
+}
