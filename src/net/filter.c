@@ -11,7 +11,10 @@
 
 #include <string.h>
 
-enum { MAC_BYTES = 6, TYPE_AT = 12, TAG_AT = 14, TAGGED_BYTES = 16, VLAN_MASK = 0xfff };
+#include "base/be.h"
+#include "spec/inet.h"
+
+enum { MAC_BYTES = 6, VLAN_MASK = 0xfff };
 
 void net_filter_reset(struct net_filter *filter, const uint8_t mac[6], bool ctrl_rx, bool vlans)
 {
@@ -56,11 +59,11 @@ static bool wants_other(const struct net_filter *filter, const uint8_t *to)
  */
 static bool wants_vlan(const struct net_filter *filter, const uint8_t *frame, uint32_t bytes)
 {
-    if (!filter->vlans_on || frame[TYPE_AT] != 0x81 || frame[TYPE_AT + 1] != 0 ||
-        bytes < TAGGED_BYTES) {
+    if (!filter->vlans_on || tn_get_be16(frame + TN_ETH_TYPE) != TN_ETH_VLAN ||
+        bytes < TN_ETH_TYPE + TN_ETH_VLAN_BYTES) {
         return true;
     }
-    unsigned id = (frame[TAG_AT] << 8 | frame[TAG_AT + 1]) & VLAN_MASK;
+    unsigned id = tn_get_be16(frame + TN_ETH_BYTES) & VLAN_MASK;
     return (filter->vlans[id / 64] >> id % 64) & 1;
 }
 
@@ -68,7 +71,7 @@ bool net_filter_passes(const struct net_filter *filter, const uint8_t *frame, ui
 {
     bool wanted;
 
-    if (bytes < TENON_FRAME_HEADER_BYTES) {
+    if (bytes < TN_ETH_BYTES) {
         return false;
     }
     if (filter->promiscuous) {

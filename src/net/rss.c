@@ -14,29 +14,10 @@
 
 #include <string.h>
 
-enum {
-    TYPE_AT = 12,
-    TAG_BYTES = 4,
-    TAGS_MAX = 2,
-    IPV4_BYTES = 20,
-    IPV4_AT_SOURCE = 12,
-    IPV6_BYTES = 40,
-    IPV6_AT_SOURCE = 8,
-    IPV6_ADDRESS = 16,
-    PORTS_BYTES = 4,
-    OPTION_HOME_ADDRESS = 0xc9
-};
-enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_VLAN = 0x8100, ETHER_SERVICE = 0x88a8 };
-enum {
-    PROTO_HOP_BY_HOP = 0,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
-    PROTO_ROUTING = 43,
-    PROTO_FRAGMENT = 44,
-    PROTO_AH = 51,
-    PROTO_OPTIONS = 60,
-    PROTO_MOBILITY = 135
-};
+#include "base/be.h"
+#include "spec/inet.h"
+
+enum { TAGS_MAX = 2, PORTS_BYTES = 4, EXTENSION_UNIT = 8 };
 
 /* What is known of the frame. `source` and `target` may be those of IPv6's extension headers. */
 struct look {
@@ -90,31 +71,27 @@ static uint32_t hash_of(const struct net_rss *rss, const struct look *look, unsi
 
 /* ---- what is in the frame ---- */
 
-static unsigned get16(const uint8_t *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
-
 static void look_for_ports(struct look *look, uint8_t protocol, const uint8_t *at,
                            const uint8_t *end)
 {
     look->protocol = protocol;
-    if ((protocol == PROTO_TCP || protocol == PROTO_UDP) && end - at >= PORTS_BYTES) {
+    if ((protocol == TN_IP_TCP || protocol == TN_IP_UDP) && end - at >= PORTS_BYTES) {
         look->ports = at;
     }
 }
 
 static bool look_at_ipv4(struct look *look, const uint8_t *ip, const uint8_t *end)
 {
-    if (end - ip < IPV4_BYTES || ip[0] >> 4 != 4) {
+    if (end - ip < TN_IPV4_BYTES || ip[0] >> 4 != 4) {
         return false;
     }
     long header = (ip[0] & 15) * 4;
-    look->source = ip + IPV4_AT_SOURCE;
+    look->source = ip + TN_IPV4_SOURCE;
     look->target = look->source + 4;
-    bool fragment = (get16(ip + 6) & 0x3fff) != 0; /* an offset, or more of them follow */
-    if (header >= IPV4_BYTES && end - ip >= header && !fragment) {
-        look_for_ports(look, ip[9], ip + header, end);
+    bool fragment = (tn_get_be16(ip + TN_IPV4_FRAGMENT) & TN_IPV4_FRAGMENT_MASK) !=
+                    0; /* an offset, or more of them follow */
+    if (header >= TN_IPV4_BYTES && end - ip >= header && !fragment) {
+        look_for_ports(look, ip[TN_IPV4_PROTOCOL], ip + header, end);
     }
     return true;
 }
@@ -125,7 +102,8 @@ static const uint8_t *home_address(const uint8_t *at, const uint8_t *end)
     at += 2;
     while (end - at >= 2) {
         long bytes = at[0] == 0 ? 1 : 2 + at[1]; /* one byte of padding has no length */
-        if (at[0] == OPTION_HOME_ADDRESS && at[1] == IPV6_ADDRESS && end - at >= bytes) {
+        if (at[0] == TN_IPV6_OPTION_HOME_ADDRESS && at[1] == TN_IPV6_ADDRESS_BYTES &&
+            end - at >= bytes) {
             return at + 2;
         }
         if (end - at < bytes) {
@@ -138,8 +116,9 @@ static const uint8_t *home_address(const uint8_t *at, const uint8_t *end)
 
 static bool is_extension(uint8_t protocol)
 {
-    return protocol == PROTO_HOP_BY_HOP || protocol == PROTO_ROUTING || protocol == PROTO_AH ||
-           protocol == PROTO_FRAGMENT || protocol == PROTO_OPTIONS || protocol == PROTO_MOBILITY;
+    return protocol == TN_IP_HOP_BY_HOP || protocol == TN_IP_ROUTING ||
+           protocol == TN_IP_AUTHENTICATION || protocol == TN_IP_FRAGMENT ||
+           protocol == TN_IP_DESTINATION || protocol == TN_IP_MOBILITY;
 }
 
 static void look_at_extensions(struct look *look, uint8_t protocol, const uint8_t *at,
@@ -147,22 +126,24 @@ static void look_at_extensions(struct look *look, uint8_t protocol, const uint8_
 {
     while (is_extension(protocol)) {
         look->extended = true;
-        if (end - at < 8) {
+        if (end - at < EXTENSION_UNIT) {
             return;
         }
-        long bytes = protocol == PROTO_AH ? (at[1] + 2) * 4 : (at[1] + 1) * 8;
-        if (protocol == PROTO_FRAGMENT) {
-            if ((get16(at + 2) & 0xfff9) != 0) { /* an offset, or more of them follow */
+        long bytes =
+            protocol == TN_IP_AUTHENTICATION ? (at[1] + 2) * 4 : (at[1] + 1) * EXTENSION_UNIT;
+        if (protocol == TN_IP_FRAGMENT) {
+            if ((tn_get_be16(at + 2) & TN_IPV6_FRAGMENT_MASK) !=
+                0) { /* an offset, or more of them follow */
                 return;
             }
-            bytes = 8;
+            bytes = EXTENSION_UNIT;
         }
         if (end - at < bytes) {
             return;
         }
-        if (protocol == PROTO_OPTIONS && !look->home) {
+        if (protocol == TN_IP_DESTINATION && !look->home) {
             look->home = home_address(at, at + bytes);
-        } else if (protocol == PROTO_ROUTING && at[2] == 2 && at[1] == 2 && at[3] == 1) {
+        } else if (protocol == TN_IP_ROUTING && at[2] == 2 && at[1] == 2 && at[3] == 1) {
             look->routed = at + 8;
         }
         protocol = at[0];
@@ -173,12 +154,12 @@ static void look_at_extensions(struct look *look, uint8_t protocol, const uint8_
 
 static bool look_at_ipv6(struct look *look, const uint8_t *ip, const uint8_t *end)
 {
-    if (end - ip < IPV6_BYTES || ip[0] >> 4 != 6) {
+    if (end - ip < TN_IPV6_BYTES || ip[0] >> 4 != 6) {
         return false;
     }
-    look->source = ip + IPV6_AT_SOURCE;
-    look->target = look->source + IPV6_ADDRESS;
-    look_at_extensions(look, ip[6], ip + IPV6_BYTES, end);
+    look->source = ip + TN_IPV6_SOURCE;
+    look->target = look->source + TN_IPV6_ADDRESS_BYTES;
+    look_at_extensions(look, ip[TN_IPV6_NEXT], ip + TN_IPV6_BYTES, end);
     return true;
 }
 
@@ -186,8 +167,8 @@ static bool look_at_ipv6(struct look *look, const uint8_t *ip, const uint8_t *en
 
 static uint16_t hash_ipv4(const struct net_rss *rss, const struct look *look, uint32_t *hash)
 {
-    bool tcp = look->ports && look->protocol == PROTO_TCP && rss->types & TN_NET_HASH_TCPV4;
-    bool udp = look->ports && look->protocol == PROTO_UDP && rss->types & TN_NET_HASH_UDPV4;
+    bool tcp = look->ports && look->protocol == TN_IP_TCP && rss->types & TN_NET_HASH_TCPV4;
+    bool udp = look->ports && look->protocol == TN_IP_UDP && rss->types & TN_NET_HASH_UDPV4;
 
     if (!tcp && !udp && !(rss->types & TN_NET_HASH_IPV4)) {
         return TN_NET_HASH_REPORT_NONE;
@@ -204,8 +185,8 @@ static uint16_t hash_ipv4(const struct net_rss *rss, const struct look *look, ui
  */
 static uint16_t hash_ipv6(const struct net_rss *rss, struct look *look, uint32_t *hash)
 {
-    bool tcp = look->ports && look->protocol == PROTO_TCP;
-    bool udp = look->ports && look->protocol == PROTO_UDP;
+    bool tcp = look->ports && look->protocol == TN_IP_TCP;
+    bool udp = look->ports && look->protocol == TN_IP_UDP;
     uint32_t types = rss->types;
 
     if (look->extended) {
@@ -213,7 +194,7 @@ static uint16_t hash_ipv6(const struct net_rss *rss, struct look *look, uint32_t
         if (tcp_ex || udp_ex || types & TN_NET_HASH_IP_EX) {
             look->source = look->home ? look->home : look->source;
             look->target = look->routed ? look->routed : look->target;
-            *hash = hash_of(rss, look, IPV6_ADDRESS, tcp_ex || udp_ex);
+            *hash = hash_of(rss, look, TN_IPV6_ADDRESS_BYTES, tcp_ex || udp_ex);
             return tcp_ex   ? TN_NET_HASH_REPORT_TCPV6_EX
                    : udp_ex ? TN_NET_HASH_REPORT_UDPV6_EX
                             : TN_NET_HASH_REPORT_IPV6_EX;
@@ -224,7 +205,7 @@ static uint16_t hash_ipv6(const struct net_rss *rss, struct look *look, uint32_t
     if (!tcp && !udp && !(types & TN_NET_HASH_IPV6)) {
         return TN_NET_HASH_REPORT_NONE;
     }
-    *hash = hash_of(rss, look, IPV6_ADDRESS, tcp || udp);
+    *hash = hash_of(rss, look, TN_IPV6_ADDRESS_BYTES, tcp || udp);
     return tcp   ? TN_NET_HASH_REPORT_TCPV6
            : udp ? TN_NET_HASH_REPORT_UDPV6
                  : TN_NET_HASH_REPORT_IPV6;
@@ -233,27 +214,27 @@ static uint16_t hash_ipv6(const struct net_rss *rss, struct look *look, uint32_t
 uint16_t net_rss_hash(const struct net_rss *rss, const uint8_t *frame, uint32_t bytes,
                       uint32_t *hash)
 {
-    const uint8_t *at = frame + TYPE_AT, *end = frame + bytes;
+    const uint8_t *at = frame + TN_ETH_TYPE, *end = frame + bytes;
     struct look look = { 0 };
 
     *hash = 0;
-    if (rss->types == 0 || bytes < TENON_FRAME_HEADER_BYTES) {
+    if (rss->types == 0 || bytes < TN_ETH_BYTES) {
         return TN_NET_HASH_REPORT_NONE;
     }
-    unsigned type = get16(at);
-    for (unsigned tags = 0; tags < TAGS_MAX && (type == ETHER_VLAN || type == ETHER_SERVICE);
+    unsigned type = tn_get_be16(at);
+    for (unsigned tags = 0; tags < TAGS_MAX && (type == TN_ETH_VLAN || type == TN_ETH_VLAN_OUTER);
          tags++) {
-        if (end - at < TAG_BYTES + 2) {
+        if (end - at < TN_ETH_VLAN_BYTES + 2) {
             return TN_NET_HASH_REPORT_NONE;
         }
-        at += TAG_BYTES;
-        type = get16(at);
+        at += TN_ETH_VLAN_BYTES;
+        type = tn_get_be16(at);
     }
     at += 2;
-    if (type == ETHER_IPV4 && look_at_ipv4(&look, at, end)) {
+    if (type == TN_ETH_IPV4 && look_at_ipv4(&look, at, end)) {
         return hash_ipv4(rss, &look, hash);
     }
-    if (type == ETHER_IPV6 && look_at_ipv6(&look, at, end)) {
+    if (type == TN_ETH_IPV6 && look_at_ipv6(&look, at, end)) {
         return hash_ipv6(rss, &look, hash);
     }
     return TN_NET_HASH_REPORT_NONE;

@@ -27,7 +27,10 @@ enum {
     TN_IPV6_LENGTH = 4,
     TN_IPV6_NEXT = 6,
     TN_IPV6_SOURCE = 8,
+    TN_IPV6_ADDRESS_BYTES = 16,
     TN_IPV6_BYTES = 40,
+    TN_IPV6_FRAGMENT_MASK = 0xfff9, /* the offset, and more follow; at 2 of that header */
+    TN_IPV6_OPTION_HOME_ADDRESS = 0xc9,
     TN_IP_BYTES_MAX = 65535
 };
 
@@ -38,7 +41,9 @@ enum {
     TN_IP_UDP = 17,
     TN_IP_ROUTING = 43,
     TN_IP_FRAGMENT = 44,
-    TN_IP_DESTINATION = 60
+    TN_IP_AUTHENTICATION = 51,
+    TN_IP_DESTINATION = 60,
+    TN_IP_MOBILITY = 135
 };
 
 enum {
