@@ -68,6 +68,11 @@ TENON_API void tenon_bus_detach(struct tenon_device *device);
 
 TENON_API uint32_t tenon_bus_device_id(const struct tenon_device *device); /* 2: block */
 TENON_API unsigned tenon_bus_queue_count(const struct tenon_device *device);
+/*
+ * How many there are of what the device counts its queues in: a network device's pairs, a block
+ * device's queues. What vhost-user front-ends ask for (VU-46). Any thread.
+ */
+TENON_API unsigned tenon_bus_queue_groups(const struct tenon_device *device);
 /* Largest ring size of this queue; 0 when there is no such queue. */
 TENON_API unsigned tenon_bus_queue_max(const struct tenon_device *device, unsigned queue);
 /*

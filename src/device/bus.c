@@ -81,6 +81,13 @@ unsigned tenon_bus_queue_count(const struct tenon_device *device)
     return device->queue_count;
 }
 
+unsigned tenon_bus_queue_groups(const struct tenon_device *device)
+{
+    unsigned together = device->type->queues_together;
+
+    return together != 0 ? device->queue_count / together : device->queue_count;
+}
+
 unsigned tenon_bus_queue_max(const struct tenon_device *device, unsigned queue)
 {
     return queue < device->queue_count ? device->queue_max : 0;

@@ -133,7 +133,7 @@ static enum tn_vu_outcome owner(struct tenon_vhost_user *server, struct tn_vu_me
 
 static enum tn_vu_outcome get_queue_num(struct tenon_vhost_user *server, struct tn_vu_message *m)
 {
-    uint64_t queues = server->queues;
+    uint64_t queues = tenon_bus_queue_groups(server->device);
 
     (void)m;
     return tn_vu_reply(server, &queues, sizeof(queues), -1);

@@ -85,6 +85,12 @@ unsigned tenon_bus_queue_count(const struct tenon_device *device)
     return FAKE_QUEUES;
 }
 
+unsigned tenon_bus_queue_groups(const struct tenon_device *device)
+{
+    (void)device;
+    return FAKE_QUEUES;
+}
+
 unsigned tenon_bus_queue_max(const struct tenon_device *device, unsigned queue)
 {
     (void)device;
