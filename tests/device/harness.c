@@ -69,6 +69,15 @@ uint64_t rig_stat(struct rig *rig, const char *name, int queue)
     return q.value;
 }
 
+void rig_await_stat(struct rig *rig, const char *name, int queue, uint64_t value)
+{
+    uint64_t end = tnd_now_ms() + rig->driver->timeout_ms;
+    while (rig_stat(rig, name, queue) < value && tnd_now_ms() < end) {
+        tnd_pass(rig->driver);
+    }
+    assert_true(rig_stat(rig, name, queue) >= value);
+}
+
 void rig_await_event(struct rig *rig, const unsigned *counter, unsigned count)
 {
     uint64_t end = tnd_now_ms() + rig->driver->timeout_ms;

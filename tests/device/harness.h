@@ -172,6 +172,8 @@ void rig_await_event(struct rig *rig, const unsigned *counter, unsigned count);
  * name.
  */
 uint64_t rig_stat(struct rig *rig, const char *name, int queue);
+/* Waits until such a counter is `value` or more, and fails when it does not become so. */
+void rig_await_stat(struct rig *rig, const char *name, int queue, uint64_t value);
 /* Runs fn(opaque) on the vhost-user session's worker and waits for it. */
 void rig_on_worker(struct rig *rig, void (*fn)(void *opaque), void *opaque);
 

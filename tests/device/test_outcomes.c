@@ -152,16 +152,6 @@ static void add_writes(struct rig *rig, struct tnd_blk_request *r, unsigned coun
     tnd_kick(rig->driver, 0);
 }
 
-static void await(struct rig *rig, const char *name, uint64_t least)
-{
-    uint64_t end = tnd_now_ms() + rig->driver->timeout_ms;
-
-    while (rig_stat(rig, name, 0) < least && tnd_now_ms() < end) {
-        tnd_pass(rig->driver);
-    }
-    assert_true(rig_stat(rig, name, 0) >= least);
-}
-
 static void a_full_disk_turns_some_away(void **state)
 {
     struct rig *rig = small_rig(state, false);
@@ -170,7 +160,7 @@ static void a_full_disk_turns_some_away(void **state)
     rig->fake->depth = 1;
     fake_hold(rig->fake, true);
     add_writes(rig, r, 3);
-    await(rig, "disk_busy", 1);
+    rig_await_stat(rig, "disk_busy", 0, 1);
     expect(rig, "in_flight_now", 3);
     all_are_somewhere(rig);
     fake_release_all(rig->fake);
@@ -190,7 +180,7 @@ static void what_a_reset_drops(void **state)
     rig->fake->can_cancel = true;
     fake_hold(rig->fake, true);
     add_writes(rig, r, 4);
-    await(rig, "in_flight_now", 4);
+    rig_await_stat(rig, "in_flight_now", 0, 4);
     assert_int_equal(tnd_reset(rig->driver), 0);
     for (unsigned i = 0; i < 4; i++) {
         tnd_blk_forget(rig->driver, &r[i]);

@@ -190,6 +190,8 @@ static void the_next_one_waits_for_what_is_under_way(void **state)
         c[i] = put_chain(rig, 0, 1, TN_BLK_T_OUT, 5);
         tnd_ram_fill(rig->ram, c[i].data, (uint8_t)(i + 1), 512);
     }
+    /* Both are taken off the ring: one that is not is the next front-end's. */
+    rig_await_stat(rig, "requests", 0, 2);
     await_held(rig, 1); /* the second waits for the first: they overlap */
     tnd_vhost_reconnect(d, rig_connect(rig));
     send_only(d, TN_VU_GET_FEATURES, TN_VU_VERSION, NULL, 0, -1);
