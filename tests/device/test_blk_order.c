@@ -582,9 +582,10 @@ static void item34_reset_with_requests_waiting_for_others(void **state)
     add_write(rig, 0, &r[4], 4, zeroes, 512); /* the disk is full */
     add_write(rig, 0, &r[5], 6, zeroes, 512);
     tnd_kick(rig->driver, 0);
+    rig_await_stat(rig, "requests", 0, 6);
     only_submitted(rig, 2);
     begin_reset(rig);
-    tnd_settle(rig->driver, 20);
+    rig_await_stat(rig, "dropped", 0, 2); /* it was heard: those ended that had no place */
     fake_release(rig->fake, 0);
     fake_release(rig->fake, 1);
     uint64_t end = tnd_now_ms() + rig->driver->timeout_ms;

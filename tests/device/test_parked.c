@@ -314,9 +314,10 @@ static void keep_three(struct rig *rig, struct kept *kept, bool paused)
     kept->flush = (struct tnd_blk_request){ .type = TN_BLK_T_FLUSH };
     set_error(-EIO);
     park_one(rig, &kept->parked);
+    uint64_t taken = rig_stat(rig, "requests", 0);
     submit(rig, &kept->over);
     submit(rig, &kept->flush);
-    tnd_settle(rig->driver, 10);
+    rig_await_stat(rig, "requests", 0, taken + 2);
     if (paused) {
         assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
     }
