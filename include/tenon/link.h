@@ -124,12 +124,14 @@ struct tenon_link_ops {
     int (*recv)(struct tenon_port *port, struct tenon_frame *const *frames, unsigned count);
     /*
      * Of a link that knows frames before it delivers them: shows at most `count` of those that have
-     * come, oldest first; how many. They stay valid, and are shown again, until `take` has taken
-     * them. NULL: the link fills.
+     * come, oldest first; how many. They are valid until `take`, or until the callback returns that
+     * looked at them; what was not taken is shown again, unless its sender takes it back. NULL: the
+     * link fills.
      */
     unsigned (*peek)(struct tenon_port *port, struct tenon_frame **frames, unsigned count);
     /*
      * The first `count` of what was shown are done with; their `result` says what became of them.
+     * The others are not looked at any more (so where none could be used: 0).
      */
     void (*take)(struct tenon_port *port, unsigned count);
     /*
@@ -142,7 +144,8 @@ struct tenon_link_ops {
     /*
      * Takes back kept frames which nobody reads yet, the last ones first, at most `count`: how
      * many; `sent` will not come for them. NULL where nothing is kept. Those that are left are
-     * being read, and `sent` comes soon.
+     * being read, and `sent` comes soon (with -ECANCELED if they were not read after all); until
+     * then send takes nothing.
      */
     unsigned (*cancel)(struct tenon_port *port, unsigned count);
     /* What `ready` shall tell of: TENON_READABLE, TENON_WRITABLE or both; 0: nothing. */

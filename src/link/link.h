@@ -2,6 +2,7 @@
  * link.h: the door of link/: the library's view of a link.
  *
  *   tap.c dgram.c stream.c back_to_back.c custom_link.c    what a link is
+ *   pair_wires.c frame_ring.c                              the two halves of back_to_back.c
  *   capture.c                                              one in front of another
  *   link_grammar.c                                         from the words of --link
  *
