@@ -42,7 +42,9 @@ struct end {
     struct end_frame *frames; /* [END_FRAMES] */
     struct end_frame *stock[END_FRAMES];
     unsigned left;
-    uint32_t number, last_back;
+    uint32_t number;
+    struct end_frame *under_way[END_FRAMES]; /* those that the link has, in order, in a ring */
+    unsigned first, last;                    /* counted on and on */
     unsigned accepted, dropped, came_back, arrived_there, canceled, down, pulled;
     /* receiving */
     uint32_t last_here;
@@ -132,19 +134,27 @@ static inline void end_ready(void *opaque, unsigned events)
 static inline void end_sent(void *opaque, struct tenon_frame *frames)
 {
     struct end *end = opaque;
+    unsigned canceled = 0, again = 0;
 
     end->wrong |= !tenon_worker_here(end->worker);
+    for (struct tenon_frame *at = frames; at; at = at->next) {
+        canceled += at->result == -ECANCELED;
+    }
+    end->last -= canceled;
     while (frames) {
         struct end_frame *frame = (struct end_frame *)(void *)frames;
         frames = frames->next;
-        end->wrong |= frame->number <= end->last_back;
-        end->last_back = frame->number;
+        if (frame->frame.result == -ECANCELED) { /* the last ones */
+            end->wrong |= frame != end->under_way[(end->last + again++) % END_FRAMES];
+        } else {
+            end->wrong |= frame != end->under_way[end->first++ % END_FRAMES];
+        }
         end->came_back++;
         end->arrived_there += frame->frame.result == 0;
-        end->canceled += frame->frame.result == -ECANCELED;
         end->down += frame->frame.result == -ENETDOWN;
         end->stock[end->left++] = frame;
     }
+    end->canceled += canceled;
     if (end->on_sent) {
         end->on_sent(end);
     }
@@ -181,10 +191,12 @@ static inline unsigned end_send(struct end *end, unsigned count)
             end->dropped += taken;
             end->wrong |= some[0]->result != -ENETDOWN || some[taken - 1]->result != -ENETDOWN;
         } else {
-            end->left -= taken;
+            for (unsigned i = 0; i < taken; i++) {
+                end->under_way[end->last++ % END_FRAMES] = end->stock[--end->left];
+            }
             end->accepted += taken;
         }
-        end->number += taken;
+        end->number += asked;
         all += taken;
         if (taken < asked) {
             break;
@@ -193,21 +205,17 @@ static inline unsigned end_send(struct end *end, unsigned count)
     return all;
 }
 
-/* Takes back the last ones, which are known by their numbers; how many. */
+/* Takes back the last ones; how many. */
 static inline unsigned end_cancel(struct end *end, unsigned count)
 {
-    unsigned got = end->ops->cancel(end->port, count), found = 0;
+    unsigned got = end->ops->cancel(end->port, count);
 
-    for (unsigned i = 0; i < END_FRAMES; i++) {
-        struct end_frame *frame = &end->frames[i];
-        if (got != 0 && frame->number > end->number - got && frame->number <= end->number) {
-            end->wrong |= frame->frame.result != 1;
-            end->stock[end->left++] = frame;
-            found++;
-        }
+    end->wrong |= got > end->last - end->first;
+    for (unsigned i = 0; i < got; i++) {
+        struct end_frame *frame = end->under_way[--end->last % END_FRAMES];
+        end->wrong |= frame->frame.result != 1;
+        end->stock[end->left++] = frame;
     }
-    end->wrong |= found != got;
-    end->number -= got; /* those were never sent */
     end->pulled += got;
     return got;
 }

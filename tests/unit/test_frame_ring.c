@@ -252,6 +252,18 @@ static void settle(struct tenon_frame *list, struct counts *counts, uint32_t *la
     }
 }
 
+static unsigned take_back(unsigned count, struct tenon_frame **stock, unsigned *left)
+{
+    unsigned pulled = tn_frame_ring_pull(&ring, count, &wake);
+
+    for (unsigned i = 0; i < pulled; i++) { /* they are where they were: the last ones */
+        struct tenon_frame *frame = ring.slots[(uint16_t)(ring.head + i) % TN_FRAME_RING_SLOTS];
+        assert_int_equal(frame->result, 1);
+        stock[(*left)++] = frame;
+    }
+    return pulled;
+}
+
 static void test_two_threads(void **state)
 {
     struct tenon_frame *stock[FRAMES];
@@ -285,20 +297,12 @@ static void test_two_threads(void **state)
         if (count != 0) {
             taken = tn_frame_ring_push(&ring, batch, count, &wake);
         }
-        for (unsigned i = 0; taken > 0 && i < (unsigned)taken; i++) {
-            left--;
-            counts.pushed++;
+        if (taken > 0) {
+            left -= (unsigned)taken;
+            counts.pushed += (unsigned)taken;
         }
         if ((random >> 8) % 16 == 0) {
-            unsigned pulled = tn_frame_ring_pull(&ring, (random >> 4) % 64, &wake);
-            counts.pulled += pulled;
-            /* they are where they were: the last that were pushed */
-            for (unsigned i = 0; i < pulled; i++) {
-                struct tenon_frame *frame =
-                    ring.slots[(uint16_t)(ring.head + i) % TN_FRAME_RING_SLOTS];
-                assert_int_equal(frame->result, 1);
-                stock[left++] = frame;
-            }
+            counts.pulled += take_back((random >> 4) % 64, stock, &left);
         }
         settle(tn_frame_ring_reap(&ring), &counts, &last, stock, &left);
         recalled = last; /* what was sent before them may come later */
