@@ -16,30 +16,33 @@
 #include "net/net.h"
 #include "spec/inet.h"
 
-/* Each compiler makes of this what its machine has for it; two or four of them, 64 bytes a turn. */
-typedef uint64_t lanes __attribute__((vector_size(32)));
-enum { BLOCK = 2 * sizeof(lanes) };
+/* Vectors that every machine has, or its compiler makes of what there is: 64 bytes a turn. */
+typedef uint64_t lanes __attribute__((vector_size(16)));
+enum { BLOCK = 4 * sizeof(lanes) };
 
-static uint64_t sum_block(const uint8_t **at, size_t blocks)
+static uint64_t sum_blocks(const uint8_t *at, size_t blocks)
 {
     lanes low = { 0 }, high = { 0 };
 
-    for (; blocks != 0; blocks--, *at += BLOCK) {
-        lanes a, b;
-        memcpy(&a, *at, sizeof(a));
-        memcpy(&b, *at + sizeof(a), sizeof(b));
-        low += (a & UINT32_MAX) + (b & UINT32_MAX);
-        high += (a >> 32) + (b >> 32);
+    for (; blocks != 0; blocks--, at += BLOCK) {
+        lanes a, b, c, d;
+        memcpy(&a, at, sizeof(a));
+        memcpy(&b, at + sizeof(a), sizeof(b));
+        memcpy(&c, at + 2 * sizeof(a), sizeof(c));
+        memcpy(&d, at + 3 * sizeof(a), sizeof(d));
+        low += (a & UINT32_MAX) + (b & UINT32_MAX) + ((c & UINT32_MAX) + (d & UINT32_MAX));
+        high += (a >> 32) + (b >> 32) + ((c >> 32) + (d >> 32));
     }
     low += high;
-    return low[0] + low[1] + low[2] + low[3];
+    return low[0] + low[1];
 }
 
 /* The sum of words of 32 bits, the last one filled up with zeroes; no carry is lost in 4 GiB. */
 static uint64_t sum_words(const uint8_t *at, size_t count)
 {
-    uint64_t sum = sum_block(&at, count / BLOCK), word = 0;
+    uint64_t sum = sum_blocks(at, count / BLOCK), word = 0;
 
+    at += tn_round_down(count, BLOCK);
     for (count %= BLOCK; count >= sizeof(word); count -= sizeof(word), at += sizeof(word)) {
         memcpy(&word, at, sizeof(word));
         sum += (word & UINT32_MAX) + (word >> 32);
