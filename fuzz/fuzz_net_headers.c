@@ -4,7 +4,7 @@
  *
  *   input: a shape, its edits, cuts ──> frame in iovecs ──> check ──> checksum, segments
  *
- * Claims: nothing outside of the iovecs is read, and nothing outside of a segment's room is written;
+ * Claims: nothing outside of the iovecs is read, nothing outside of a segment's room is written;
  * what passes the check lies within the frame and was negotiated; the checksum is what adding byte
  * by byte gives; segments are as many and as long as the frame and gso_bytes say, have the frame's
  * headers but for what is each one's own, and together the frame's payload; frames that nobody

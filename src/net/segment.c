@@ -154,7 +154,7 @@ int net_segments_begin(struct net_segments *segments, const struct iovec *iov, u
         return -EINVAL;
     }
     segments->skip = segments->header_bytes;
-    while (segments->iov_count != 0 && segments->skip >= segments->iov->iov_len) {
+    while (segments->iov_count != 0 && segments->skip > segments->iov->iov_len) {
         segments->skip -= segments->iov->iov_len;
         segments->iov++;
         segments->iov_count--;
@@ -167,17 +167,17 @@ int net_segments_begin(struct net_segments *segments, const struct iovec *iov, u
 static void take_payload(struct net_segments *segments, uint8_t *to, size_t bytes)
 {
     while (bytes != 0) {
-        size_t part = tn_min_u64(bytes, segments->iov->iov_len - segments->skip);
-
-        tn_shared_move(to, (const uint8_t *)segments->iov->iov_base + segments->skip, part);
-        to += part;
-        bytes -= part;
-        segments->skip += part;
         if (segments->skip == segments->iov->iov_len) {
             segments->iov++;
             segments->iov_count--;
             segments->skip = 0;
+            continue;
         }
+        size_t part = tn_min_u64(bytes, segments->iov->iov_len - segments->skip);
+        tn_shared_move(to, (const uint8_t *)segments->iov->iov_base + segments->skip, part);
+        to += part;
+        bytes -= part;
+        segments->skip += part;
     }
 }
 
