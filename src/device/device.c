@@ -114,6 +114,11 @@ int tenon_bus_negotiate(struct tenon_device *device, const uint64_t features[2])
                         "%s: the driver did not accept VERSION_1; it needs VIRTIO 1.0 or later",
                         device->name);
     }
+    if (device->type->accepts && !device->type->accepts(device, features)) {
+        return tn_error(-EINVAL,
+                        "%s: the driver accepted features without others that they need (%#llx)",
+                        device->name, (unsigned long long)features[0]);
+    }
     pthread_mutex_lock(&device->lock);
     /* The same again is no new beginning: what the driver has set in config stays (VU-12). */
     if (features[0] != device->features[0] || features[1] != device->features[1]) {

@@ -48,6 +48,8 @@ struct tn_device_type {
     uint32_t queues_together;         /* so many in a row are on one worker; 0: each by itself */
     const char *const *counter_names; /* counted per queue with tn_queue_count; ends with NULL */
     void (*features)(const struct tenon_device *device, uint64_t features[2]); /* its own bits */
+    /* whether this subset of them makes sense; NULL: each does */
+    bool (*accepts)(const struct tenon_device *device, const uint64_t features[2]);
     void (*negotiated)(
         struct tenon_device *device); /* device->features are new; called in reset too (all zero) */
     void (*config_read)(struct tenon_device *device, uint32_t offset, uint8_t *to,

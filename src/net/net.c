@@ -56,6 +56,21 @@ static void features(const struct tenon_device *device, uint64_t out[2])
     out[0] |= net->ctrl ? ctrl_features(net) : 0;
 }
 
+/* What needs another feature comes with it (NET-05). */
+static bool accepts(const struct tenon_device *device, const uint64_t chosen[2])
+{
+    const struct net *net = (const struct net *)(const void *)device;
+    uint64_t host = net_offload_host_features(net_offload_host_can(chosen[0]));
+    uint64_t guest = net_offload_guest_features(net_offload_guest_can(chosen[0]));
+    uint64_t offloads =
+        net_offload_host_features(TENON_CAN_ALL) | net_offload_guest_features(TENON_CAN_ALL);
+    uint64_t ctrl = ctrl_features(net) & ~bit(TN_NET_F_CTRL_GUEST_OFFLOADS) &
+                    ~bit(TN_NET_F_HASH_REPORT) & ~bit(TN_NET_F_CTRL_VQ);
+
+    return (chosen[0] & offloads) == (host | guest) &&
+           ((chosen[0] & ctrl) == 0 || (chosen[0] & bit(TN_NET_F_CTRL_VQ)) != 0);
+}
+
 /* The driver chose its features, or was reset: all that it has set starts over. */
 void net_negotiated(struct tenon_device *device)
 {
@@ -222,6 +237,7 @@ const struct tn_device_type net_type = {
     .queues_together = 2,
     .counter_names = counter_names,
     .features = features,
+    .accepts = accepts,
     .negotiated = net_negotiated,
     .config_read = config_read,
     .config_write = config_write,

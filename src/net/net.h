@@ -137,7 +137,7 @@ struct net_slot {
 
 enum {
     NET_WINDOW = 1023, /* iovecs that a frame may be received into: IOV_MAX, and a link's own one */
-    NET_PLACE_IOVECS = 4,
+    NET_PLACE_IOVECS = 5,
     NET_CUT_FRAMES = 64,    /* segments that are made at a time ... */
     NET_CUT_BYTES = 1 << 17 /* ... in so much memory */
 };
@@ -164,13 +164,12 @@ struct net_cut {
     unsigned kept;        /* that the link still reads */
 };
 
-enum { NET_BOUNCE = 8 };
-
-/* Frames in memory of ours, with RSS over a link that fills. */
+/* Frames in memory of ours, over a link that fills: see rx_lend.c. */
 struct net_bounce {
-    uint8_t *memory; /* NULL: never needed */
-    struct iovec iov[NET_BOUNCE];
-    unsigned first, count; /* of net_pair.places, that wait */
+    uint8_t *memory; /* of so many frames */
+    unsigned frames;
+    struct iovec iov[NET_BATCH]; /* one for each */
+    unsigned first, count;       /* of net_pair.places, that wait */
 };
 
 /* A queue pair, from the start of its first queue to the stop of its last. On its worker. */
@@ -188,6 +187,7 @@ struct net_pair {
     struct tenon_frame *frames[NET_BATCH];
     struct tenon_frame places[NET_BATCH]; /* receive: where the next frames shall go */
     struct iovec place_iov[NET_BATCH][NET_PLACE_IOVECS];
+    uint32_t rooms[NET_BATCH]; /* of them, in guest memory */
     struct iovec *window;
     struct net_cut rx_cut;
     struct net_bounce bounce;

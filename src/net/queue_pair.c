@@ -89,6 +89,18 @@ static uint32_t room_for(const struct tn_queue *queue, uint32_t more)
     return room;
 }
 
+static void make_bounce(struct net_pair *pair)
+{
+    struct net_bounce *bounce = &pair->bounce;
+
+    bounce->frames = (unsigned)tn_min_u64(pair->net->info.recv_batch, NET_BATCH);
+    bounce->memory = malloc((size_t)bounce->frames * TENON_FRAME_BYTES_MAX);
+    for (unsigned i = 0; i < bounce->frames && bounce->memory; i++) {
+        bounce->iov[i].iov_base = bounce->memory + (size_t)i * TENON_FRAME_BYTES_MAX;
+        bounce->iov[i].iov_len = TENON_FRAME_BYTES_MAX;
+    }
+}
+
 static bool make_rx(struct net_pair *pair, const struct tn_queue *queue)
 {
     uint32_t room = room_for(queue, 0);
@@ -101,12 +113,12 @@ static bool make_rx(struct net_pair *pair, const struct tn_queue *queue)
     if (lends && net->info.recv_can != 0) {
         pair->rx_cut.memory = malloc(NET_HEADERS_MAX + UINT16_MAX);
     }
-    if (!lends && net->rss) {
-        pair->bounce.memory = malloc((size_t)NET_BOUNCE * TENON_FRAME_BYTES_MAX);
+    if (!lends) {
+        make_bounce(pair); /* costs nothing before it is touched */
     }
     return pair->stock.slots && pair->window &&
            (pair->rx_cut.memory || !lends || net->info.recv_can == 0) &&
-           (pair->bounce.memory || lends || !net->rss);
+           (pair->bounce.memory || lends);
 }
 
 static void free_rx(struct net_pair *pair)

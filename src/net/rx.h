@@ -32,7 +32,10 @@ void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
 /* At most `budget` frames; `*served` goes up by how many came, also those that were dropped. */
 enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served);
 enum net_rx_end net_rx_filled(struct net_pair *pair, unsigned budget, unsigned *served);
-/* A link that fills, but memory of ours, for frames whose queue is known only then. */
+/*
+ * A link that fills, but memory of ours: for frames whose queue, or whether there is room for them,
+ * shows only when they have come.
+ */
 enum net_rx_end net_rx_bounced(struct net_pair *pair, unsigned budget, unsigned *served);
 
 #endif

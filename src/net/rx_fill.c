@@ -20,18 +20,39 @@ static void finish_sum(struct net_pair *pair, const struct iovec *iov, unsigned 
     }
 }
 
+/* Frames may come that are longer than any MTU. */
+static bool takes_segments(const struct net_pair *pair)
+{
+    const unsigned segments = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6;
+
+    return (pair->rules.guest_can & segments) != 0;
+}
+
+static uint32_t with_header(const struct net *net, uint32_t mtu)
+{
+    return net->header_bytes + mtu + TENON_FRAME_HEADER_BYTES + 2 * NET_VLAN_TAG_BYTES;
+}
+
 /* What a frame may be, with its header: longer ones are not for this guest. */
 static uint32_t longest(const struct net_pair *pair)
 {
     const struct net *net = pair->net;
-    const unsigned segments = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6;
-    uint32_t mtu = net->mtu ? net->mtu : net->info.mtu ? net->info.mtu : NET_MTU_DEFAULT;
-    uint32_t most = mtu + TENON_FRAME_HEADER_BYTES + 2 * NET_VLAN_TAG_BYTES;
+    uint32_t mtu = net->mtu ? net->mtu : net->info.mtu;
+    uint32_t most = net->header_bytes + (takes_segments(pair) ? (uint32_t)TENON_FRAME_BYTES_MAX
+                                                              : net->info.frame_bytes);
 
-    if ((pair->rules.guest_can & segments) != 0 || most > TENON_FRAME_BYTES_MAX) {
-        most = TENON_FRAME_BYTES_MAX;
-    }
-    return net->header_bytes + most;
+    return mtu == 0 || takes_segments(pair) || with_header(net, mtu) > most ? most
+                                                                            : with_header(net, mtu);
+}
+
+/*
+ * Nobody knows the MTU, so frames may be of any length, but most are ordinary, and for those the
+ * chain will do: what is left of a longer one comes into memory of ours.
+ */
+static bool may_spill(const struct net_pair *pair, unsigned i, uint64_t room)
+{
+    return !takes_segments(pair) && i < pair->bounce.frames &&
+           room >= with_header(pair->net, NET_MTU_DEFAULT) - 2 * NET_VLAN_TAG_BYTES;
 }
 
 /* Room for one frame in one chain, behind its header. False: not so simple. */
@@ -39,26 +60,32 @@ static bool place_in_chain(struct net_pair *pair, unsigned i, uint32_t most)
 {
     const struct net_slot *slot = net_stock_at(pair, i);
     struct tenon_frame *frame = &pair->places[i];
-    struct iovec *iov = net_room(slot), *own = pair->place_iov[i];
-    unsigned count = slot->slot.chain.writable, header = pair->net->header_bytes;
+    const struct iovec *iov = net_room(slot);
+    struct iovec *own = pair->place_iov[i];
+    unsigned count = slot->slot.chain.writable, header = pair->net->header_bytes, n = 0;
     uint64_t room = slot->slot.chain.writable_bytes;
+    bool spills = pair->net->mergeable && room < most;
 
-    if ((pair->net->mergeable && room < most) || count > NET_PLACE_IOVECS ||
-        iov->iov_len < header) {
+    if (count >= NET_PLACE_IOVECS || iov->iov_len < header ||
+        (spills && !may_spill(pair, i, room))) {
         return false;
     }
-    frame->iov = iov + 1;
-    frame->iov_count = count - 1;
     if (iov->iov_len > header) {
-        for (unsigned n = 0; n < count; n++) {
-            own[n] = iov[n];
-        }
-        own->iov_base = (uint8_t *)own->iov_base + header;
-        own->iov_len -= header;
-        frame->iov = own;
-        frame->iov_count = count;
+        own[n].iov_base = (uint8_t *)iov->iov_base + header;
+        own[n++].iov_len = iov->iov_len - header;
     }
-    frame->bytes = (uint32_t)tn_min_u64(room, most) - header;
+    for (unsigned k = 1; k < count; k++) {
+        own[n++] = iov[k];
+    }
+    pair->rooms[i] = (uint32_t)tn_min_u64(room, most) - header;
+    if (spills) {
+        own[n] = pair->bounce.iov[i];
+        own[n].iov_base = (uint8_t *)own[n].iov_base + pair->rooms[i];
+        own[n++].iov_len -= pair->rooms[i];
+    }
+    frame->iov = own;
+    frame->iov_count = n;
+    frame->bytes = spills ? most - header : pair->rooms[i];
     return true;
 }
 
@@ -93,22 +120,21 @@ static bool place_in_window(struct net_pair *pair, uint32_t most)
     frame->iov = pair->window;
     frame->iov_count = count;
     frame->bytes = (uint32_t)(tn_min_u64(room, most) - tn_min_u64(room, header));
+    pair->rooms[0] = frame->bytes;
     return frame->bytes > 0;
 }
 
 /* Makes room for at most `want` frames: for how many. */
-static unsigned make_room(struct net_pair *pair, unsigned want, bool *window)
+static unsigned make_room(struct net_pair *pair, unsigned want)
 {
     uint32_t most = longest(pair);
     unsigned count = 0;
 
-    *window = false;
     while (count < want && (count < pair->stock.count || net_stock_more(pair)) &&
            place_in_chain(pair, count, most)) {
         count++;
     }
     if (count == 0 && (pair->stock.count > 0 || net_stock_more(pair))) {
-        *window = true;
         return place_in_window(pair, most);
     }
     return count;
@@ -172,6 +198,28 @@ static void receive(struct net_pair *pair, unsigned i, unsigned *gone)
     ++*gone;
 }
 
+static bool has_spilled(const struct net_pair *pair, unsigned i)
+{
+    return pair->places[i].result == 0 && pair->places[i].bytes > pair->rooms[i];
+}
+
+/* From there on all of them: what is in chains joins the rest in memory of ours. */
+static void take_out(struct net_pair *pair, unsigned from, unsigned count)
+{
+    for (unsigned i = from; i < count; i++) {
+        struct tenon_frame *frame = &pair->places[i];
+        struct net_cursor to = { .iov = &pair->bounce.iov[i] }, at = { .iov = frame->iov };
+
+        if (frame->result == 0) {
+            net_frame_copy(&to, &at, tn_min_u64(frame->bytes, pair->rooms[i]));
+            frame->iov = &pair->bounce.iov[i];
+            frame->iov_count = 1;
+        }
+    }
+    pair->bounce.first = from;
+    pair->bounce.count = count - from;
+}
+
 enum net_rx_end net_rx_filled(struct net_pair *pair, unsigned budget, unsigned *served)
 {
     const struct net *net = pair->net;
@@ -181,17 +229,20 @@ enum net_rx_end net_rx_filled(struct net_pair *pair, unsigned budget, unsigned *
     }
     while (*served < budget) {
         unsigned want = budget - *served, gone = 0;
-        bool window;
         want = want < net->info.recv_batch ? want : net->info.recv_batch;
-        want = make_room(pair, want < NET_BATCH ? want : NET_BATCH, &window);
-        if (want == 0) {
-            return NET_RX_STARVED;
+        want = make_room(pair, want < NET_BATCH ? want : NET_BATCH);
+        if (want == 0) { /* how long the next frame is shows only when it is here */
+            return pair->stock.count == 0 ? NET_RX_STARVED : net_rx_bounced(pair, budget, served);
         }
         int count = net->link_ops->recv(pair->port, pair->frames, want);
         for (int i = 0; i < count; i++) {
+            if (has_spilled(pair, (unsigned)i)) {
+                take_out(pair, (unsigned)i, (unsigned)count);
+                return net_rx_bounced(pair, budget, served);
+            }
             receive(pair, (unsigned)i, &gone);
+            ++*served;
         }
-        *served += count > 0 ? (unsigned)count : 0;
         if (count <= 0 || ((unsigned)count < want && want > 1)) {
             return NET_RX_EMPTY;
         }

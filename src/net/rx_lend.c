@@ -116,11 +116,28 @@ static enum outcome put_segments(struct net_pair *pair, const struct net_look *l
     }
 }
 
+/* The same for one that lacks its checksum alone. */
+static enum outcome put_summed(struct net_pair *pair, const struct tenon_frame *frame,
+                               const struct net_look *look)
+{
+    struct iovec iov = { .iov_base = pair->rx_cut.memory };
+    struct tenon_offload offload = frame->offload;
+
+    iov.iov_len = net_frame_look(frame, pair->rx_cut.memory, frame->bytes);
+    net_checksum_finish(&iov, 1, frame->bytes, &offload);
+    enum outcome outcome = put(target(pair, look), &iov, frame->bytes, &offload, look);
+    tn_queue_count(pair->rx, NET_COUNT_SUMMED, outcome == DONE);
+    return outcome;
+}
+
 static enum outcome put_finished(struct net_pair *pair, const struct tenon_frame *frame,
                                  const struct net_look *look)
 {
     struct net_cut *cut = &pair->rx_cut;
 
+    if (cut->memory && frame->offload.gso == TENON_GSO_NONE) {
+        return put_summed(pair, frame, look);
+    }
     if (!cut->active) {
         if (!cut->memory || net_segments_begin(&cut->segments, frame->iov, frame->iov_count,
                                                frame->bytes, &frame->offload) < 0) {
@@ -183,11 +200,9 @@ static int refill(struct net_pair *pair)
 {
     struct net_bounce *bounce = &pair->bounce;
     const struct net *net = pair->net;
-    unsigned room = net->info.recv_batch < NET_BOUNCE ? net->info.recv_batch : NET_BOUNCE;
+    unsigned room = pair->rules.rss.on ? bounce->frames : 1;
 
     for (unsigned i = 0; i < room; i++) {
-        bounce->iov[i].iov_base = bounce->memory + (size_t)i * TENON_FRAME_BYTES_MAX;
-        bounce->iov[i].iov_len = TENON_FRAME_BYTES_MAX;
         pair->places[i] = (struct tenon_frame){ .iov = &bounce->iov[i],
                                                 .iov_count = 1,
                                                 .bytes = TENON_FRAME_BYTES_MAX };
@@ -199,10 +214,15 @@ static int refill(struct net_pair *pair)
 enum net_rx_end net_rx_bounced(struct net_pair *pair, unsigned budget, unsigned *served)
 {
     struct net_bounce *bounce = &pair->bounce;
+    bool again = true;
 
     while (*served < budget) {
         if (bounce->count == 0) {
+            if (!again) {
+                return NET_RX_MORE; /* the next ones maybe straight into guest memory */
+            }
             int count = refill(pair);
+            again = pair->rules.rss.on;
             if (count <= 0) {
                 return NET_RX_EMPTY;
             }

@@ -165,6 +165,10 @@ static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
             end(pair->tx, slot, why);
             continue;
         }
+        if (slot->frame.bytes > net->info.frame_bytes && slot->frame.offload.gso == 0) {
+            end(pair->tx, slot, NET_COUNT_TOO_LONG);
+            continue;
+        }
         watch_source(pair, &slot->frame);
         *bytes += slot->frame.bytes;
         pair->waiting[(pair->waiting_first + pair->waiting_count++) % NET_BATCH] = &slot->frame;

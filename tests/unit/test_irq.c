@@ -13,7 +13,7 @@
 
 enum { US = 1000, START = 1000000 };
 
-/* Frames one by one, `gap` apart: how often it tells; what is held at the end is told by the time. */
+/* Frames one by one, `gap` apart: how often it tells. */
 static unsigned told(struct tn_coalesce *coalesce, uint64_t *now, unsigned frames, uint64_t gap)
 {
     unsigned count = 0;
