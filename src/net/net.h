@@ -6,7 +6,8 @@
  *   frame.c       the header in guest memory        offload.c  what a header may ask for
  *   checksum.c    segment.c                         unfinished frames are finished
  *   filter.c      which frames the guest wants      rss.c      which queue a frame goes to
- *   ctrl.c        the control queue                 rules.c    how what it sets reaches the queues
+ *   ctrl.c        the control queue                 command.h  what one command asks for
+ *   rules.c       how what it sets reaches the queues
  *   stock.c       chains that wait for frames       cut.c      frames that are finished before
  *   queue_pair.c  two queues and their port         net.c      the object, features, config space
  */
@@ -98,6 +99,35 @@ struct net_coalesce {
     bool adaptive;
 };
 
+/* The way to a pair: it has to follow new rules. */
+struct net_follower {
+    struct tenon_post post; /* to its worker */
+    struct net *net;
+    bool due; /* under lock: it has not said that it follows */
+    /* on its worker: it follows since this turn, and that went so */
+    bool follows;
+    uint64_t since;
+    int error;
+};
+
+/* New rules on their way. */
+struct net_applying {
+    unsigned due; /* pairs that are waited for, and one for who asked */
+    int error;
+    void (*done)(void *opaque, int error);
+    void *opaque;
+};
+
+/* The command that is being done; one at a time. On the control queue's worker. */
+struct net_command {
+    struct tn_slot *slot; /* NULL: none */
+    struct tenon_post post;
+    int error;
+    bool waits; /* the queue was told to wait for its end */
+    uint8_t result[8];
+    uint32_t result_bytes;
+};
+
 struct net {
     struct tenon_device device; /* first */
     struct tenon_link *link;
@@ -127,6 +157,10 @@ struct net {
      */
     struct net_coalesce coalesce[2], *coalesce_queue;
     struct net_pair **open; /* [pairs]: those whose port is open */
+    struct net_applying applying;
+    struct net_follower followers[TENON_NET_PAIRS_MAX];
+
+    struct net_command command;
 };
 
 /* One request: a chain that a frame is to come into, or one that is to be sent. */
@@ -243,13 +277,16 @@ bool net_ctrl_end(struct tn_queue *queue);
 
 /* ---- rules.c ---- */
 
+/* Of a new device. */
+void net_rules_init(struct net *net);
 /* As after a reset, for the features that are negotiated now. With net->lock held. */
 void net_rules_reset(struct net *net);
 /*
- * net->rules has changed: done(opaque) is called when every open pair follows them, on the worker
- * of the last one, or at once. One at a time. On a worker.
+ * net->rules, or what interrupts wait for, has changed: `done` is called when every open pair
+ * follows, on the worker of the last one, or at once; with the error of one that could not. One at
+ * a time. On a worker.
  */
-void net_rules_apply(struct net *net, void (*done)(void *opaque), void *opaque);
+void net_rules_apply(struct net *net, void (*done)(void *opaque, int error), void *opaque);
 /* A pair has opened: it has the rules of now, and stands in net->open. And it closes. */
 void net_rules_join(struct net_pair *pair);
 void net_rules_leave(struct net_pair *pair);

@@ -194,6 +194,7 @@ int tenon_net_new(const struct tenon_net_opts *given, struct tenon_device **out)
     }
     net->link = tenon_link_get(opts.link);
     net->link_ops = tn_link_ops(net->link);
+    net_rules_init(net);
     net_negotiated(&net->device);
     *out = &net->device;
     return 0;
