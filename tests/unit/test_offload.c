@@ -228,6 +228,8 @@ static void bits_NET_03_04(void **state)
                 (1ULL << 0 | 1ULL << 11 | 1ULL << 12 | 1ULL << 13 | 1ULL << 56));
     assert_true(net_offload_guest_features(CAN) ==
                 (1ULL << 1 | 1ULL << 7 | 1ULL << 8 | 1ULL << 9 | 1ULL << 54 | 1ULL << 55));
+    /* One bit for both IPs, and not for one of them. */
+    assert_true(net_offload_host_features(TENON_CAN_CSUM | TENON_CAN_USO4) == 1);
 }
 
 int main(void)

@@ -34,6 +34,7 @@ static void expect_refused(uint32_t bytes, const struct tenon_offload *offload)
 
 static const struct frame_shape plain = { .payload = 300, .segment = 100 };
 static const struct frame_shape plain_v6 = { .v6 = true, .payload = 300, .segment = 100 };
+static const struct frame_shape empty = { .segment = 100 };
 static const struct frame_shape datagram = { .udp = true, .payload = 300, .segment = 100 };
 
 /* `bytes` at `at` are changed, a checksum of IP is nothing that decides. */
@@ -75,8 +76,26 @@ static void headers_that_do_not_fit_NET_28(void **state)
     expect_change_refused(&datagram, 38, "\x01\x33", 2);      /* one too few */
     expect_change_refused(&datagram, 38, "\0\0", 2);          /* no length */
     expect_change_refused(&plain, 12, "\x81\0\0\1\x08\0", 6); /* a tag, and IP moved */
-    struct frame_shape tagged = { .tags = 2, .payload = 300, .segment = 100 };
-    expect_change_refused(&tagged, 20, "\x81\0\0\1\x08\0", 6); /* a third tag */
+}
+
+/* All of it fits, but for what it is about. */
+static void nearly_right_NET_28(void **state)
+{
+    struct frame_shape tagged = { .tags = 3, .payload = 300, .segment = 100 };
+    struct tenon_offload offload;
+    uint32_t bytes = frame_make(&tagged, frame, &offload);
+
+    (void)state;
+    expect_refused(bytes, &offload);
+    bytes = frame_make(&empty, frame, &offload);
+    offload.gso_bytes = 0;
+    expect_refused(bytes, &offload);
+    /* A header of IPv4 that has no room for the addresses, and TCP right behind. */
+    bytes = frame_make(&plain, frame, &offload);
+    frame[14] = 0x44;
+    frame[30 + 12] = 0x50;
+    offload.csum_start = 30;
+    expect_refused(bytes, &offload);
 }
 
 static void offloads_that_do_not_fit_NET_28(void **state)
@@ -176,15 +195,19 @@ static void headers_without_end_NET_28(void **state)
     shape = (struct frame_shape){ .v6 = true, .payload = 400, .segment = 100 };
     bytes = frame_make(&shape, frame, &offload);
     for (unsigned units = 1; units <= 32; units++) {
-        struct net_segments segments;
-        unsigned transport = 54 + units * 8;
-        memset(frame + 54, 0, 400);
-        frame[20] = 60;
-        frame[54] = 6;
-        frame[55] = (uint8_t)(units - 1);
-        frame[transport + 12] = 0x50;
-        offload.csum_start = (uint16_t)transport;
-        assert_int_equal(begin(&segments, bytes, &offload) == 0, transport + 20 <= 256);
+        for (unsigned words = 5; words <= 15; words++) {
+            struct net_segments segments;
+            unsigned transport = 54 + units * 8;
+
+            memset(frame + 54, 0, 400);
+            frame[20] = 60;
+            frame[54] = 6;
+            frame[55] = (uint8_t)(units - 1);
+            frame[transport + 12] = (uint8_t)(words << 4);
+            offload.csum_start = (uint16_t)transport;
+            assert_int_equal(begin(&segments, bytes, &offload) == 0,
+                             transport + words * 4 <= NET_HEADERS_MAX);
+        }
     }
 }
 
@@ -234,13 +257,10 @@ static void a_hole_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers_that_do_not_fit_NET_28),
-        cmocka_unit_test(offloads_that_do_not_fit_NET_28),
-        cmocka_unit_test(short_frames_NET_28),
-        cmocka_unit_test(headers_without_end_NET_28),
-        cmocka_unit_test(too_many_segments),
-        cmocka_unit_test(longer_than_ip_can_say),
-        cmocka_unit_test(a_hole_is_refused),
+        cmocka_unit_test(headers_that_do_not_fit_NET_28),  cmocka_unit_test(nearly_right_NET_28),
+        cmocka_unit_test(offloads_that_do_not_fit_NET_28), cmocka_unit_test(short_frames_NET_28),
+        cmocka_unit_test(headers_without_end_NET_28),      cmocka_unit_test(too_many_segments),
+        cmocka_unit_test(longer_than_ip_can_say),          cmocka_unit_test(a_hole_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
