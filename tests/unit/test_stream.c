@@ -1,0 +1,387 @@
+/*
+ * test_stream.c: frames in a stream: many in one piece, one in many, in order, none torn, and what
+ * the other side may do wrong. Peers that go and come are test_stream_open.c's.
+ */
+#include "link_rig.h"
+
+static struct rig *over_pair(int *other)
+{
+    struct tenon_stream_opts opts = { .size = sizeof(opts) };
+    struct tenon_link *link = NULL;
+    int fds[2], little = 200000;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    opts.fd = fds[0];
+    assert_int_equal(tenon_link_open_stream(&opts, &link), 0);
+    /* It is the same socket, and now soon full. */
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+    close(fds[0]);
+    *other = fds[1];
+    return rig_new(link);
+}
+
+/* Frame n behind its length: how many bytes that is. */
+static size_t framed(uint8_t *to, unsigned n, size_t bytes)
+{
+    to[0] = (uint8_t)(bytes >> 24), to[1] = (uint8_t)(bytes >> 16);
+    to[2] = (uint8_t)(bytes >> 8), to[3] = (uint8_t)bytes;
+    rig_fill(to + 4, n, bytes);
+    return bytes + 4;
+}
+
+static void put(int fd, const void *data, size_t bytes)
+{
+    assert_int_equal(send(fd, data, bytes, MSG_NOSIGNAL), bytes);
+}
+
+/* So many bytes of the stream that were not read yet. */
+static void get(int fd, uint8_t *to, size_t bytes)
+{
+    assert_int_equal(recv(fd, to, bytes, MSG_WAITALL), bytes);
+}
+
+static void get_frame(int fd, unsigned n, size_t bytes)
+{
+    static uint8_t data[RIG_BYTES], head[4];
+
+    get(fd, head, 4);
+    assert_int_equal(head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3], bytes);
+    get(fd, data, bytes);
+    rig_check(data, n, bytes);
+}
+
+static size_t length_of(unsigned n)
+{
+    static const size_t lengths[] = { 14, 60, 1514, 9014, 65535, RIG_BYTES };
+
+    return n % 17 == 0 ? lengths[n / 17 % 6] : 14 + n * 37 % 1500;
+}
+
+static void test_many_in_one_piece(void **state)
+{
+    static uint8_t data[100 * 1000];
+    size_t bytes = 0;
+    struct rig *rig;
+    unsigned got;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    assert_int_equal(rig_send(rig, 0, 64, 700), 64);
+    for (unsigned i = 0; i < 64; i++) {
+        assert_int_equal(rig->frames[i].result, 0);
+        get_frame(other, i, 700);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        bytes += framed(data + bytes, i, 700);
+    }
+    put(other, data, bytes);
+    got = rig_expect(rig, 0, 10, 700);
+    assert_int_equal(got, 10);
+    got += rig_expect(rig, got, 64, 700);
+    got += rig_expect(rig, got, 64, 700);
+    assert_int_equal(got, 100);
+    assert_int_equal(rig_recv(rig, 64, RIG_BYTES), 0);
+    close(other);
+    rig_free(rig);
+}
+
+/* Cut anywhere, the same frames come: the stream in pieces of each of many sizes. */
+static void test_pieces_of_any_size(void **state)
+{
+    enum { FRAMES = 120 };
+    static uint8_t data[FRAMES * (RIG_BYTES + 4)];
+    static const size_t pieces[] = { 1, 3, 4, 5, 17, 1000, 4096, 65536, 100000 };
+    size_t bytes = 0;
+    struct rig *rig;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    for (unsigned i = 0; i < FRAMES; i++) {
+        bytes += framed(data + bytes, i, length_of(i));
+    }
+    for (size_t k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
+        unsigned got = 0;
+
+        for (size_t at = 0, stop = pieces[k] < 10 ? 20000 : bytes; at < stop;) {
+            size_t part = pieces[k] < bytes - at ? pieces[k] : bytes - at;
+
+            put(other, data + at, part);
+            at += part;
+            for (unsigned n = 1; n != 0; got += n) {
+                n = rig_recv(rig, 1, RIG_BYTES);
+                if (n != 0) {
+                    assert_int_equal(rig->frames[0].bytes, length_of(got));
+                    rig_check(rig->data[0], got, length_of(got));
+                }
+            }
+        }
+        if (pieces[k] < 10) { /* the rest at once, which is quicker */
+            size_t at = 20000 + (20000 % pieces[k] != 0 ? pieces[k] - 20000 % pieces[k] : 0);
+
+            while (got < FRAMES) {
+                size_t part = bytes - at < 50000 ? bytes - at : 50000;
+
+                put(other, data + at, part);
+                at += part;
+                while (got < FRAMES && rig_recv(rig, 1, RIG_BYTES) == 1) {
+                    rig_check(rig->data[0], got, length_of(got));
+                    got++;
+                }
+            }
+        }
+        assert_int_equal(got, FRAMES);
+    }
+    close(other);
+    rig_free(rig);
+}
+
+/* What is shown stays until it is taken, and is shown again. */
+static void test_frames_are_lent(void **state)
+{
+    static uint8_t data[70 * 104];
+    struct tenon_frame *again[64];
+    size_t bytes = 0;
+    struct rig *rig;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    for (unsigned i = 0; i < 70; i++) {
+        bytes += framed(data + bytes, i, 100);
+    }
+    put(other, data, bytes);
+    assert_int_equal(rig->ops->peek(rig->port, rig->list, 5), 5);
+    assert_int_equal(rig->ops->peek(rig->port, again, 64), 64);
+    assert_memory_equal(rig->list, again, 5 * sizeof(again[0]));
+    rig->ops->take(rig->port, 3);
+    put(other, data, 104); /* is not read as long as anything is shown */
+    assert_int_equal(rig->ops->peek(rig->port, rig->list, 64), 64);
+    assert_ptr_equal(rig->list[0], again[3]);
+    for (unsigned i = 0; i < 64; i++) {
+        rig_check(rig->list[i]->iov[0].iov_base, i + 3, 100);
+    }
+    rig->ops->take(rig->port, 64);
+    assert_int_equal(rig_expect(rig, 67, 64, 100), 3);
+    assert_int_equal(rig_expect(rig, 0, 64, 100), 1);
+    close(other);
+    rig_free(rig);
+}
+
+/* A peer that reads slowly, and in odd pieces: what was taken arrives whole, and in order. */
+static void test_full(void **state)
+{
+    enum { FRAMES = 3000 };
+    static uint8_t stream[1 << 20];
+    unsigned sent = 0, got = 0, pushed_back = 0, random = 1;
+    size_t have = 0;
+    struct rig *rig;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    while (got < FRAMES) {
+        ssize_t n;
+        size_t at = 0;
+
+        if (sent < FRAMES) {
+            unsigned count = random % 64 + 1, taken, kept;
+
+            count = count < FRAMES - sent ? count : FRAMES - sent;
+            for (unsigned i = 0; i < count; i++) {
+                rig_frame(rig, i, length_of(sent + i));
+                rig_fill(rig->data[i], sent + i, length_of(sent + i));
+            }
+            taken = rig->ops->send(rig->port, rig->list, count, &kept);
+            for (unsigned i = 0; i < count; i++) {
+                memset(rig->data[i], 0xee, 100); /* those that are done are ours again */
+                assert_int_equal(rig->frames[i].result, i < taken ? 0 : 1);
+            }
+            sent += taken;
+            pushed_back += taken < count;
+        }
+        random = random * 1103515245 + 12345;
+        if (random % 3 == 0 || sent == FRAMES) {
+            rig_turns(rig);
+            n = recv(other, stream + have, random % 60000 + 1, MSG_DONTWAIT);
+            have += n > 0 ? (size_t)n : 0;
+        }
+        while (have - at >= 4) {
+            size_t bytes = (size_t)stream[at] << 24 | (size_t)stream[at + 1] << 16 |
+                           (size_t)stream[at + 2] << 8 | stream[at + 3];
+
+            assert_int_equal(bytes, length_of(got));
+            if (have - at < bytes + 4) {
+                break;
+            }
+            rig_check(stream + at + 4, got++, bytes);
+            at += bytes + 4;
+        }
+        memmove(stream, stream + at, have - at);
+        have -= at;
+    }
+    assert_true(pushed_back > 0);
+    assert_int_equal(rig->ready, 0); /* the rest of a frame is the link's own business */
+    close(other);
+    rig_free(rig);
+}
+
+static void test_writable_is_told_when_there_is_room(void **state)
+{
+    static uint8_t data[1 << 20];
+    struct rig *rig;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    while (rig_send(rig, 0, 64, 60000) == 64) {
+    }
+    rig->ops->watch(rig->port, TENON_WRITABLE);
+    rig_turns(rig);
+    assert_int_equal(rig->writable, 0);
+    for (uint64_t end = tenon_now() + RIG_SECONDS * UINT64_C(1000000000); rig->writable == 0;) {
+        assert_true(tenon_now() < end);
+        recv(other, data, sizeof(data), MSG_DONTWAIT);
+        tenon_worker_run(rig->worker, 0);
+    }
+    assert_true(rig_send(rig, 0, 1, 60000) == 1);
+    close(other);
+    rig_free(rig);
+}
+
+static void test_many_pieces_and_no_frames(void **state)
+{
+    enum { PIECES = 3000 };
+    static struct iovec iov[PIECES];
+    static uint8_t data[PIECES];
+    struct tenon_frame many = { .iov = iov, .iov_count = PIECES, .bytes = PIECES };
+    struct tenon_frame too_long = { .iov = iov, .iov_count = 1, .bytes = RIG_BYTES + 1 };
+    struct tenon_frame too_short = { .iov = iov, .iov_count = 13, .bytes = 13 };
+    struct tenon_frame gone, *list[7];
+    struct iovec nowhere = { (void *)16, 100 };
+    struct rig *rig;
+    unsigned kept = 0;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    for (unsigned i = 0; i < PIECES; i++) {
+        iov[i] = (struct iovec){ &data[i], 1 };
+    }
+    rig_fill(data, 9, PIECES);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_frame(rig, i, 100);
+        rig_fill(rig->data[i], i, 100);
+    }
+    gone = (struct tenon_frame){ .iov = &nowhere, .iov_count = 1, .bytes = 100 };
+    list[0] = rig->list[0], list[1] = &too_long, list[2] = &many, list[3] = &gone;
+    list[4] = rig->list[1], list[5] = &too_short, list[6] = rig->list[2];
+    assert_int_equal(rig->ops->send(rig->port, list, 7, &kept), 7);
+    assert_int_equal(too_long.result, -EMSGSIZE);
+    assert_int_equal(too_short.result, -EINVAL);
+    assert_int_equal(gone.result, -EFAULT);
+    assert_int_equal(many.result, 0);
+    get_frame(other, 0, 100);
+    get_frame(other, 9, PIECES);
+    get_frame(other, 1, 100);
+    get_frame(other, 2, 100);
+    close(other);
+    rig_free(rig);
+}
+
+/* Those before it are delivered; it ends the connection, and the link says so. */
+static void garbage(const uint8_t length[4])
+{
+    uint8_t data[1000];
+    size_t bytes = framed(data, 1, 100);
+    struct rig *rig;
+    int other;
+
+    rig = over_pair(&other);
+    bytes += framed(data + bytes, 0, 5); /* too short to be a frame: passed over */
+    bytes += framed(data + bytes, 2, 100);
+    memcpy(data + bytes, length, 4);
+    put(other, data, bytes + 4);
+    rig->ops->watch(rig->port, TENON_READABLE);
+    RIG_UNTIL(rig, rig->readable != 0);
+    assert_int_equal(rig_recv(rig, 1, RIG_BYTES), 1);
+    rig_check(rig->data[0], 1, 100);
+    assert_int_equal(rig_expect(rig, 2, 5, 100), 1);
+    assert_true(tenon_link_up(rig->link));
+    rig->readable = 0;
+    RIG_UNTIL(rig, rig->readable != 0);
+    assert_int_equal(rig_recv(rig, 5, RIG_BYTES), 0);
+    assert_false(tenon_link_up(rig->link));
+    RIG_UNTIL(rig, rig->changes == 1);
+    assert_int_equal(rig_count(rig, "garbage"), 1);
+    assert_int_equal(rig_count(rig, "too_short"), 1);
+    assert_int_equal(recv(other, data, 1, 0), 0); /* closed */
+    rig->readable = 0;
+    rig_turns(rig);
+    assert_int_equal(rig->readable, 0); /* and no more is said of it */
+    close(other);
+    rig_free(rig);
+}
+
+static void test_garbage(void **state)
+{
+    (void)state;
+    garbage((const uint8_t[4]){ 0, 0, 0, 0 });
+    garbage((const uint8_t[4]){ 0, 1, 0, 15 }); /* 65551 */
+    garbage((const uint8_t[4]){ 'G', 'E', 'T', ' ' });
+    garbage((const uint8_t[4]){ 0xff, 0xff, 0xff, 0xff });
+}
+
+static void test_ready_is_told_as_long_as_frames_wait(void **state)
+{
+    uint8_t data[1000];
+    size_t bytes = 0;
+    struct rig *rig;
+    int other;
+
+    (void)state;
+    rig = over_pair(&other);
+    for (unsigned i = 0; i < 3; i++) {
+        bytes += framed(data + bytes, i, 100);
+    }
+    put(other, data, bytes);
+    assert_int_equal(rig_expect(rig, 0, 1, 100), 1); /* all are read, and two wait */
+    rig_turns(rig);
+    assert_int_equal(rig->ready, 0);
+    rig->ops->watch(rig->port, TENON_READABLE);
+    RIG_UNTIL(rig, rig->readable >= 3);
+    assert_int_equal(rig_expect(rig, 1, 1, 100), 1);
+    rig->readable = 0;
+    RIG_UNTIL(rig, rig->readable >= 3);
+    rig->ops->watch(rig->port, 0);
+    rig->readable = 0;
+    rig_turns(rig);
+    assert_int_equal(rig->readable, 0);
+    rig->ops->close(rig->port); /* they outlive it */
+    rig_reopen(rig);
+    rig->ops->watch(rig->port, TENON_READABLE);
+    RIG_UNTIL(rig, rig->readable != 0);
+    assert_int_equal(rig_expect(rig, 2, 5, 100), 1);
+    rig->readable = 0;
+    rig_turns(rig);
+    assert_int_equal(rig->readable, 0);
+    close(other);
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_in_one_piece),
+        cmocka_unit_test(test_pieces_of_any_size),
+        cmocka_unit_test(test_frames_are_lent),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_writable_is_told_when_there_is_room),
+        cmocka_unit_test(test_many_pieces_and_no_frames),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_ready_is_told_as_long_as_frames_wait),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
