@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "spec/virtio.h"
-#include "tenon_driver.h"
+#include "tenon_driver_net.h"
 
 enum { DEFAULT_QUEUE_SIZE = 256, DEFAULT_TIMEOUT_MS = 20000, SLICE_MS = 20 };
 
@@ -152,6 +152,7 @@ int tnd_start(struct tenon_driver *driver, const struct tnd_setup *setup)
 
 static void drop_rings(struct tenon_driver *driver)
 {
+    tnd_net_forget(driver, TND_NET_ALL);
     for (unsigned i = 0; i < TND_MAX_QUEUES; i++) {
         tnd_ring_free(driver->queues[i].ring);
         driver->queues[i].ring = NULL;

@@ -17,8 +17,10 @@
 #include "spec/virtio_net.h"
 #include "tenon_driver_net.h"
 
-/* One posted chain: the token of its ring entry. */
+/* One posted chain: the token of its ring entry. In the driver's list until it comes back. */
 struct buffer {
+    struct buffer *next, **link;
+    unsigned queue;
     uint32_t room;
     uint64_t base;
     unsigned seg_count;
@@ -68,8 +70,27 @@ static struct tn_net_header to_wire(const struct tnd_net_header *header)
 
 /* ---- receive ---- */
 
+static void enlist(struct tenon_driver *driver, struct buffer *buffer, unsigned queue)
+{
+    struct buffer **first = (struct buffer **)(void *)&driver->net_buffers;
+
+    buffer->queue = queue;
+    buffer->next = *first;
+    buffer->link = first;
+    if (buffer->next) {
+        buffer->next->link = &buffer->next;
+    }
+    *first = buffer;
+}
+
 static void free_buffer(struct tenon_driver *driver, struct buffer *buffer)
 {
+    if (buffer->link) {
+        *buffer->link = buffer->next;
+    }
+    if (buffer->next) {
+        buffer->next->link = buffer->link;
+    }
     tnd_pieces_release(driver->ram, buffer->segs, buffer->seg_count, buffer->base, buffer->room);
     free(buffer);
 }
@@ -96,6 +117,8 @@ int tnd_net_post(struct tenon_driver *driver, unsigned queue, uint32_t room,
     int head = tnd_add(driver, queue, buffer->segs, buffer->seg_count, s->form, buffer);
     if (head < 0) {
         free_buffer(driver, buffer);
+    } else {
+        enlist(driver, buffer, queue);
     }
     return head;
 }
@@ -236,12 +259,14 @@ int tnd_net_receive(struct tenon_driver *driver, unsigned queue, struct tnd_net_
 
 void tnd_net_forget(struct tenon_driver *driver, unsigned queue)
 {
-    struct tnd_ring *ring = driver->queues[queue].ring;
-    void *token;
+    struct buffer *next;
 
-    while (ring && (token = tnd_ring_any(ring)) != NULL) {
-        tnd_ring_forget(ring, token);
-        free_buffer(driver, token);
+    for (struct buffer *b = driver->net_buffers; b; b = next) {
+        next = b->next;
+        if (b->queue == queue || queue == TND_NET_ALL) {
+            tnd_ring_forget(driver->queues[b->queue].ring, b);
+            free_buffer(driver, b);
+        }
     }
 }
 

@@ -278,13 +278,3 @@ void tnd_ring_forget(struct tnd_ring *ring, const void *token)
         }
     }
 }
-
-void *tnd_ring_any(const struct tnd_ring *ring)
-{
-    for (uint32_t i = 0; i < ring->size; i++) {
-        if (ring->chains[i].busy && ring->chains[i].token) {
-            return ring->chains[i].token;
-        }
-    }
-    return NULL;
-}

@@ -102,6 +102,7 @@ struct tenon_driver {
     void *crank_opaque;
     unsigned timeout_ms;    /* default 20000 */
     uint64_t blk_done;      /* block requests done so far */
+    void *net_buffers;      /* receive buffers that are posted (driver_net.c) */
     struct tnd_setup setup; /* as given to tnd_queues, defaults filled in */
 };
 

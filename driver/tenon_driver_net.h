@@ -18,9 +18,9 @@ extern "C" {
 #endif
 
 enum {
-    TND_NET_FRAME_MAX = 65550, /* the longest frame there is */
-    TND_NET_CHAINS_MAX = 1024,
-    TND_NET_POISON = 0xa5 /* what receive buffers are filled with */
+    TND_NET_FRAME_MAX = 65550,    /* the longest frame there is */
+    TND_NET_ALL = TND_MAX_QUEUES, /* for tnd_net_forget: all queues */
+    TND_NET_POISON = 0xa5         /* what receive buffers are filled with */
 };
 
 /* The header in front of a frame, in the processor's byte order. */
@@ -89,7 +89,10 @@ struct tnd_net_frame {
 int tnd_net_take(struct tenon_driver *driver, unsigned queue, struct tnd_net_frame *frame);
 /* Waits for one, by interrupts. 0, -EBADMSG, -ETIMEDOUT, -EPIPE. */
 int tnd_net_receive(struct tenon_driver *driver, unsigned queue, struct tnd_net_frame *frame);
-/* Forgets what is posted, and frees it: only when the device does not touch it any more. */
+/*
+ * Forgets what is posted, and frees it: only when the device does not touch it any more. tnd_reset
+ * does so for all queues.
+ */
 void tnd_net_forget(struct tenon_driver *driver, unsigned queue);
 
 /* ---- transmit ---- */

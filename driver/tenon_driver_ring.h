@@ -172,8 +172,6 @@ bool tnd_ring_irq_after(struct tnd_ring *ring, uint16_t after);
 void tnd_ring_irq_off(struct tnd_ring *ring);
 /* A chain whose owner goes: its used entry, when it comes, has token NULL. */
 void tnd_ring_forget(struct tnd_ring *ring, const void *token);
-/* The owner of one of the chains in flight; NULL: they have none. */
-void *tnd_ring_any(const struct tnd_ring *ring);
 
 /* Raw access, whatever the ring's own records say. */
 void tnd_raw_desc(struct tnd_ring *ring, uint32_t index, uint64_t gpa, uint32_t bytes,

@@ -512,7 +512,8 @@ void fake_link_let_go(struct fake_link *link, unsigned pair, unsigned frames)
     struct fake_port *port = &link->ports[pair];
 
     pthread_mutex_lock(&link->lock);
-    port->let_go += frames;
+    unsigned held = port->kept_count - port->let_go;
+    port->let_go += frames < held ? frames : held;
     struct tenon_worker *worker = port->open ? port->worker : NULL;
     pthread_mutex_unlock(&link->lock);
     if (worker) {

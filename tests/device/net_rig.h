@@ -34,7 +34,11 @@ int net_rig_main(int argc, char **argv, const struct rig_case *cases, unsigned c
 /* The address of every rig's device. */
 extern const uint8_t net_mac[6];
 
-enum { NET_ROOM = 1526, NET_SMALLEST = 14, NET_PLAIN = 60, NET_FULL = 1514 };
+/*
+ * A buffer that holds the longest frame of an MTU of 1500, with tags and header: what a device over
+ * a link that fills waits for, where buffers are mergeable.
+ */
+enum { NET_ROOM = 1600, NET_SMALLEST = 14, NET_PLAIN = 60, NET_FULL = 1514 };
 
 /*
  * A frame to the device, or from it, of `bytes` (14 at least): its content depends on `number` and

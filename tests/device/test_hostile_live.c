@@ -5,62 +5,13 @@
  * allowed to, and works again after a reset.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <unistd.h>
 
-#include "base/shared.h"
 #include "harness.h"
+#include "scribbler.h"
 
-enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 10000, RING_REGION = 0, CANARY = 3 };
-
-static uint32_t next_random(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
+enum { RUN_MS = 500, REGISTER_STEPS = 4000, STEP_MS = 10000 };
 
 /* ---- item 59 ---- */
-
-struct writer {
-    uint64_t *words; /* the region where rings and tables are */
-    uint64_t count;
-    bool stop;
-};
-
-/* A descriptor whose buffer is anywhere but in the region that nobody may touch. */
-static void write_desc(struct writer *w, uint64_t at, uint32_t *random)
-{
-    static const uint64_t places[] = { 0, 0x1000, RIG_NEIGHBOURS_GPA, RIG_NEIGHBOURS_EDGE - 8,
-                                       RIG_NOWHERE_GPA };
-    static const uint64_t lengths[] = { 1, 16, 32, 512, 513, 4096 };
-    uint32_t a = next_random(random), b = next_random(random);
-    uint64_t gpa = places[a % 5] + (a >> 4) % 0x8000;
-    uint64_t rest = lengths[b % 6] | (uint64_t)(b % 97 % 8) << 32 | (uint64_t)(a % 64) << 48;
-
-    __atomic_store_n(&w->words[at], tn_to_le64(gpa).raw, __ATOMIC_RELAXED);
-    __atomic_store_n(&w->words[at + 1], tn_to_le64(rest).raw, __ATOMIC_RELAXED);
-}
-
-static void *write_on(void *opaque)
-{
-    struct writer *w = opaque;
-    uint32_t random = 99;
-
-    while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
-        for (unsigned i = 0; i < 64; i++) {
-            uint64_t at = next_random(&random) % (w->count / 2) * 2;
-            if (next_random(&random) % 4) {
-                write_desc(w, at, &random);
-            } else { /* indexes and heads: small numbers are the ones that work */
-                le16 *half = (le16 *)(void *)&w->words[at];
-                unsigned which = next_random(&random) % 8;
-                tn_shared_store16(&half[which], (uint16_t)(next_random(&random) % 80));
-            }
-        }
-        usleep(20);
-    }
-    return NULL;
-}
 
 static void start_again(struct rig *rig)
 {
@@ -76,14 +27,15 @@ static void start_again(struct rig *rig)
 static void offer(struct rig *rig, unsigned queue, uint32_t *random)
 {
     struct tnd_ring *ring = rig->driver->queues[queue].ring;
-    uint16_t head = (uint16_t)(next_random(random) % (ring->size - 3));
+    uint16_t head = (uint16_t)(scribbler_random(random) % (ring->size - 3));
 
     tnd_raw_desc(ring, head, 0x8000, 16, TN_DESC_F_NEXT, (uint16_t)(head + 1));
     tnd_raw_desc(ring, head + 1u, RIG_NEIGHBOURS_GPA + 0x10000, 512,
                  TN_DESC_F_NEXT | TN_DESC_F_WRITE, (uint16_t)(head + 2));
     tnd_raw_desc(ring, head + 2u, RIG_NEIGHBOURS_GPA + 0x20000, 1, TN_DESC_F_WRITE, 0);
-    if (next_random(random) % 8 == 0) {
-        tnd_raw_desc(ring, head, 0x4000, 16 * (next_random(random) % 40), TN_DESC_F_INDIRECT, 0);
+    if (scribbler_random(random) % 8 == 0) {
+        tnd_raw_desc(ring, head, 0x4000, 16 * (scribbler_random(random) % 40), TN_DESC_F_INDIRECT,
+                     0);
     }
     tnd_raw_offer(ring, head);
     tnd_notify(rig->driver, queue);
@@ -95,16 +47,10 @@ static void item59_descriptors_change_while_they_are_read(void **state)
                                    .blk = { .queues = 2, .queue_size = 64 },
                                    .setup = { .queues = 2, .queue_size = 64 } };
     struct rig *rig = rig_new(state, &options);
-    const struct tnd_region *region = &rig->ram->regions[RING_REGION];
-    const struct tnd_region *canary = &rig->ram->regions[CANARY];
-    /* Through the device's own view where it has one: the same words, whoever looks. */
-    struct writer w = { .words = (uint64_t *)(void *)region->device, .count = region->bytes / 8 };
+    struct scribbler scribbler;
     uint32_t random = 4711;
-    pthread_t thread;
 
-    assert_true(rig->driver->queues[0].ring->desc_gpa < region->bytes);
-    tnd_ram_fill(rig->ram, canary->gpa, 0x3c, canary->bytes);
-    assert_int_equal(pthread_create(&thread, NULL, write_on, &w), 0);
+    scribbler_start(&scribbler, rig);
     unsigned resets = 0, offers = 0;
     for (uint64_t end = tnd_now_ms() + RUN_MS; tnd_now_ms() < end; offers++) {
         offer(rig, offers % 2, &random);
@@ -114,11 +60,9 @@ static void item59_descriptors_change_while_they_are_read(void **state)
             resets++;
         }
     }
-    __atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
-    pthread_join(thread, NULL);
+    scribbler_stop(&scribbler);
     assert_true(resets > 0);
     start_again(rig);
-    assert_true(tnd_ram_is(rig->ram, canary->gpa, 0x3c, canary->bytes));
     rig_check_alive(rig, 0);
     rig_check_alive(rig, 1);
 }
@@ -147,7 +91,7 @@ static uint32_t some_value(struct rig *rig, uint32_t offset, uint32_t *random)
 {
     static const uint32_t values[] = { 0, 1, 2, 3, 8, 64, 0x1000, 0x2000, 0x100000, 0xffffffff };
     static const uint32_t steps[] = { 1, 3, 11, 15, 0, 128, 64 };
-    uint32_t a = next_random(random);
+    uint32_t a = scribbler_random(random);
 
     if (offset == TN_MMIO_STATUS && a % 8) {
         /* The next step of the way, as a rule: else nothing would ever run. */
@@ -162,12 +106,12 @@ static uint32_t some_value(struct rig *rig, uint32_t offset, uint32_t *random)
     if (offset == TN_MMIO_DRIVER_FEATURES && a % 4) {
         return tnd_mmio_get(rig->driver, TN_MMIO_DEVICE_FEATURES);
     }
-    return a % 16 ? values[(a >> 8) % 10] : next_random(random);
+    return a % 16 ? values[(a >> 8) % 10] : scribbler_random(random);
 }
 
 static void one_access(struct rig *rig, uint32_t *random)
 {
-    uint32_t a = next_random(random);
+    uint32_t a = scribbler_random(random);
     uint64_t offset = registers[a % (sizeof(registers) / sizeof(registers[0]))];
     unsigned bytes = a % 61 ? 4 : 1u << (a % 4);
     le64 value = tn_to_le64(some_value(rig, (uint32_t)offset, random));

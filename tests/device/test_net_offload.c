@@ -84,8 +84,7 @@ static void only_legal_sets_are_offered_NET_05(void **state)
     static const unsigned cans[] = { 0,
                                      TENON_CAN_CSUM,
                                      TENON_CAN_ALL,
-                                     TENON_CAN_TSO4,
-                                     TENON_CAN_ECN | TENON_CAN_CSUM,
+                                     TENON_CAN_CSUM | TENON_CAN_TSO4,
                                      TENON_CAN_CSUM | TENON_CAN_TSO6 | TENON_CAN_ECN,
                                      TENON_CAN_CSUM | TENON_CAN_USO4 };
 
@@ -413,7 +412,6 @@ static void item48_the_link_is_told(void **state)
     net_deliver(rig, 0, NET_PLAIN, 1);
     net_expect(rig, 0, NET_PLAIN, 1);
     assert_int_equal(fake_link_count(rig->link, &rig->link->ports[0].can), TENON_CAN_CSUM);
-    tnd_net_forget(rig->driver, 0);
     assert_int_equal(tnd_reset(rig->driver), 0);
     options.setup.without[0] = 0;
     net_rig_start(rig, &options);
@@ -421,7 +419,6 @@ static void item48_the_link_is_told(void **state)
     net_deliver(rig, 0, NET_PLAIN, 2);
     net_expect(rig, 0, NET_PLAIN, 2);
     assert_int_equal(fake_link_count(rig->link, &rig->link->ports[0].can), TENON_CAN_ALL);
-    tnd_net_forget(rig->driver, 0);
     assert_int_equal(tnd_reset(rig->driver), 0);
     options.setup.without[0] = guest_bits;
     net_rig_start(rig, &options);
@@ -499,7 +496,7 @@ static void item48_data_valid_if_negotiated_NET_42(void **state)
     struct tenon_offload valid = { .flags = TENON_OFFLOAD_DATA_VALID };
     uint32_t bytes = net_packet_make(frame, &packet);
 
-    assert_int_equal(tnd_net_fill(rig->driver, 0, NET_ROOM, 2), 0);
+    assert_int_equal(tnd_net_fill(rig->driver, 0, ROOM, 2), 0);
     fake_link_deliver(rig->link, 0, frame, bytes, &valid);
     assert_int_equal(tnd_net_receive(rig->driver, 0, &got), 0);
     assert_int_equal(got.header.flags, TN_NET_HDR_F_DATA_VALID);

@@ -332,7 +332,9 @@ static void nothing_but_the_used_bytes_is_written(void **state)
 /* The largest frame in the smallest buffer for it; one byte more is dropped (NET-39). */
 static void the_longest_frame(void **state)
 {
-    struct rig *rig = net_rig_new(state, &one_chain);
+    struct net_options options = one_chain;
+    options.info.recv_can = TENON_CAN_ALL; /* else none would be that long */
+    struct rig *rig = net_rig_new(state, &options);
     static uint8_t longer[TND_NET_FRAME_MAX + 1];
 
     for (unsigned i = 0; i < 3; i++) {
@@ -373,36 +375,62 @@ static void the_mtu_is_kept_NET_13(void **state)
 
 /* ---- item 44: mergeable buffers ---- */
 
-static void check_spread(struct rig *rig, uint32_t room, unsigned buffers, unsigned number)
+/* Over a link whose frames are just so long that they may take so many buffers. */
+static void check_spread(void **state, uint32_t room, unsigned buffers)
 {
-    uint32_t bytes = room * buffers - HEADER;
+    struct net_options options = { .info = { .mtu = (uint16_t)(room * buffers - HEADER - 22) } };
+    struct rig *rig = net_rig_new(state, &options);
+    uint32_t bytes = options.info.mtu + 14u;
     static struct tnd_net_frame frame;
 
     fill(rig, room, buffers);
-    net_deliver(rig, 0, bytes, number);
+    net_deliver(rig, 0, bytes, buffers);
     assert_int_equal(tnd_net_receive(rig->driver, 0, &frame), 0);
-    net_check_frame(frame.data, frame.bytes, bytes, number, true);
+    net_check_frame(frame.data, frame.bytes, bytes, buffers, true);
     assert_int_equal(frame.buffers, buffers);
     assert_int_equal(frame.stray, 0);
     assert_int_equal(posted(rig), 0);
+    rig_end(state);
 }
 
 /* num_buffers is right, only the first has a header, each but the last is full (NET-34, NET-35). */
 static void item44_1_2_16_and_many_buffers(void **state)
 {
     static const unsigned counts[] = { 1, 2, 3, 15, 16, 17, 64, 65 };
-    struct rig *rig = net_rig_new(state, NULL);
 
     for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-        check_spread(rig, 1000, counts[i], i);
+        check_spread(state, 1000, counts[i]);
     }
-    check_spread(rig, 257, 255, 100); /* 65523 bytes */
+    check_spread(state, 257, 255); /* 65535 bytes with the header */
+}
+
+/*
+ * A ring that is full of buffers which do not hold the longest frame: nobody waits for more of
+ * them. What fits comes, what does not is dropped.
+ */
+static void item44_a_ring_full_of_small_buffers(void **state)
+{
+    struct net_options options = { .setup = { .queue_size = 8 } };
+    struct rig *rig = net_rig_new(state, &options);
+
+    for (unsigned i = 0; i < 20; i++) {
+        fill(rig, 100, 8 - posted(rig));
+        net_deliver(rig, 0, i % 2 ? NET_FULL : 300, i);
+        net_deliver(rig, 0, NET_PLAIN, 100 + i);
+        if (i % 2 == 0) {
+            net_expect(rig, 0, 300, i);
+            fill(rig, 100, 8 - posted(rig));
+        }
+        net_expect(rig, 0, NET_PLAIN, 100 + i);
+        net_await_stat(rig, "too_long", 0, (i + 1) / 2);
+    }
 }
 
 /* One byte more than fits into n buffers takes n + 1; one less leaves the last one short. */
 static void item44_at_the_edges_of_buffers(void **state)
 {
-    struct rig *rig = net_rig_new(state, NULL);
+    struct net_options options = { .info = { .mtu = 1000 } };
+    struct rig *rig = net_rig_new(state, &options);
     static struct tnd_net_frame frame;
 
     for (unsigned n = 1; n < 5; n++) {
@@ -424,7 +452,8 @@ static void item44_at_the_edges_of_buffers(void **state)
 static void item44_buffers_of_mixed_sizes(void **state)
 {
     static const uint32_t rooms[] = { 12, 13, 1, 2, 700, 40, 12, 3000, 64, 1526, 5, 999 };
-    struct rig *rig = net_rig_new(state, NULL);
+    struct net_options options = { .info = { .mtu = 4000 } };
+    struct rig *rig = net_rig_new(state, &options);
 
     for (unsigned i = 0; i < 60; i++) {
         /* A first buffer has room for a header at least (NET-39). */
@@ -434,8 +463,8 @@ static void item44_buffers_of_mixed_sizes(void **state)
         }
         net_deliver(rig, 0, 3000 + i, i);
         net_expect(rig, 0, 3000 + i, i);
-        tnd_reset(rig->driver);
-        net_rig_start(rig, NULL);
+        assert_int_equal(tnd_reset(rig->driver), 0);
+        net_rig_start(rig, &options);
     }
 }
 
@@ -526,6 +555,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(the_longest_frame),
     RIG_TEST(the_mtu_is_kept_NET_13),
     RIG_TEST(item44_1_2_16_and_many_buffers),
+    RIG_TEST(item44_a_ring_full_of_small_buffers),
     RIG_TEST(item44_at_the_edges_of_buffers),
     RIG_TEST(item44_buffers_of_mixed_sizes),
     RIG_TEST(item44_not_enough_buffers),
