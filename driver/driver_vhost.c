@@ -195,7 +195,9 @@ int tnd_vhost_send_table(struct tenon_driver *driver)
 
 static int vhost_queue_max(struct tenon_driver *driver, unsigned queue)
 {
-    return queue < tnd_vhost_of(driver)->back_end_queues ? 256 : 0;
+    unsigned count = tnd_vhost_of(driver)->back_end_queues;
+
+    return queue < (driver->setup.pairs ? 2 * count + 1 : count) ? 256 : 0;
 }
 
 static int vhost_live(struct tenon_driver *driver)

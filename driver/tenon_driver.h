@@ -78,6 +78,8 @@ struct tnd_setup {
     uint16_t start;       /* first ring position; vhost-user only */
     unsigned ring_region; /* region for the rings; 0: wherever there is room */
     bool mem_table;       /* vhost-user: SET_MEM_TABLE even where ADD_MEM_REG would do */
+    /* vhost-user: the back-end counts pairs of queues, and one more may follow (VU-46) */
+    bool pairs;
 };
 
 struct tnd_queue {

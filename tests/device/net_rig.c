@@ -45,6 +45,7 @@ void net_rig_start(struct rig *rig, const struct net_options *options)
         setup.queues =
             tnd_net_control(rig->driver) + (tnd_has(rig->driver, TN_NET_F_CTRL_VQ) ? 1 : 0);
     }
+    setup.pairs = true;
     rig_must(tnd_queues(rig->driver, &setup), "tnd_queues");
 }
 

@@ -5,8 +5,8 @@
  *
  *   rig_command ──chain──> control queue ──> rules of the device and of its pairs ··· ack
  *
- * Rings lie in guest memory, one page for each queue; the command at OUT_GPA, what is written for it
- * at IN_GPA. Behind RAM_BYTES there is nothing.
+ * Rings lie in guest memory, one page for each queue; the command at OUT_GPA, what is written for
+ * it at IN_GPA. Behind RAM_BYTES there is nothing.
  */
 #ifndef TESTS_UNIT_CTRL_RIG_H
 #define TESTS_UNIT_CTRL_RIG_H
