@@ -5,6 +5,7 @@
 #include "fake_link.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,13 +186,16 @@ static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *
     pthread_mutex_lock(&link->lock);
     link->send_calls++;
     link->after_close += !port->open;
+    *kept = UINT_MAX;
     for (; n < count && link->room != 0; n++) {
         frames[n]->result = link->send_error;
-        if (link->keep && !link->send_error) {
+        /* Behind one that is kept, or they would change places. */
+        if ((link->keep || port->kept_count != 0) && !link->send_error) {
             if (port->kept_count == FAKE_KEPT) {
                 break;
             }
             port->kept[port->kept_count++] = frames[n];
+            *kept = n < *kept ? n : *kept;
         } else if (!link->send_error) {
             record(port, frames[n]);
         }
@@ -201,7 +205,7 @@ static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *
     if (link->room == 0) {
         set_fd(port->tx_fd, false);
     }
-    *kept = link->keep && !link->send_error ? 0 : n;
+    *kept = n < *kept ? n : *kept;
     pthread_mutex_unlock(&link->lock);
     return n;
 }
@@ -519,6 +523,15 @@ void fake_link_let_go(struct fake_link *link, unsigned pair, unsigned frames)
     if (worker) {
         tenon_worker_post(worker, &port->sent_post);
     }
+}
+
+void fake_link_forget(struct fake_link *link, unsigned pair)
+{
+    pthread_mutex_lock(&link->lock);
+    while (link->ports[pair].first) {
+        free(take_waiting(&link->ports[pair]));
+    }
+    pthread_mutex_unlock(&link->lock);
 }
 
 void fake_link_release_all(struct fake_link *link)

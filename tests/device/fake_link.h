@@ -91,6 +91,8 @@ void fake_link_free(struct fake_link *link);
 /* A frame has come. */
 void fake_link_deliver(struct fake_link *link, unsigned pair, const void *frame, uint32_t bytes,
                        const struct tenon_offload *offload);
+/* What waits is gone. Only when nobody has the port open. */
+void fake_link_forget(struct fake_link *link, unsigned pair);
 /* How many wait to be received; how many were sent so far. */
 unsigned fake_link_waiting(struct fake_link *link, unsigned pair);
 unsigned fake_link_sent(struct fake_link *link);
