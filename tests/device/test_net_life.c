@@ -251,6 +251,84 @@ static void item52_pause_while_frames_are_read(void **state)
     assert_int_equal(fake_link_sent(rig->link), 64);
 }
 
+/*
+ * A bad chain is given back at once though good ones before it wait: those have no way back into
+ * the ring. They are dropped and counted; nothing is sent twice, no chain comes back twice.
+ */
+static void bad_chains_between_those_that_wait(void **state, bool keep)
+{
+    enum { GOOD = 3, CHAINS = 5 };
+    struct rig *rig = net_rig_new(state, NULL);
+    struct tnd_net_packet packets[CHAINS];
+    uint8_t frames[CHAINS][NET_FULL];
+
+    fake_link_set_room(rig->link, keep ? 3 : 0);
+    fake_link_set_keep(rig->link, keep);
+    for (unsigned i = 0; i < CHAINS; i++) {
+        net_frame(frames[i], NET_FULL, i, false);
+        packets[i] =
+            (struct tnd_net_packet){ .frame = frames[i], .bytes = NET_FULL, .only = i % 2 ? 5 : 0 };
+        assert_int_equal(tnd_net_add(rig->driver, TX, &packets[i]), 0);
+    }
+    tnd_kick(rig->driver, TX);
+    net_await_stat(rig, "malformed", TX, CHAINS - GOOD);
+    assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+    fake_link_set_keep(rig->link, false);
+    fake_link_set_room(rig->link, UINT32_MAX);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    for (unsigned i = 0; i < CHAINS; i++) {
+        assert_int_equal(tnd_net_wait(rig->driver, TX, &packets[i]), 0);
+    }
+    assert_int_equal(rig->driver->queues[TX].ring->bad_used, 0);
+    assert_int_equal(rig_stat(rig, "frames", TX) + rig_stat(rig, "dropped_full", TX), GOOD);
+    assert_int_equal(fake_link_sent(rig->link), rig_stat(rig, "frames", TX));
+    uint32_t next = 0;
+    for (struct fake_frame *f; (f = fake_link_take_sent(rig->link)); free(f)) {
+        uint32_t number = net_number(f->data);
+        assert_true(number >= next && number % 2 == 0);
+        net_check_frame(f->data, f->bytes, NET_FULL, number, false);
+        next = number + 1;
+    }
+    net_check_alive(rig, 0);
+}
+
+static void item52_pause_with_bad_chains_between_those_that_wait(void **state)
+{
+    bad_chains_between_those_that_wait(state, false);
+    rig_end(state);
+    bad_chains_between_those_that_wait(state, true);
+}
+
+/* The same of receive chains. */
+static void item52_pause_with_bad_chains_between_buffers(void **state)
+{
+    struct rig *rig = net_rig_new(state, NULL);
+    unsigned got = 0;
+
+    for (unsigned i = 0; i < 20; i++) { /* no chain holds the frame by itself */
+        assert_true(tnd_net_post(rig->driver, RX, i % 3 == 1 ? 7 : 60, NULL) >= 0);
+    }
+    tnd_kick(rig->driver, RX);
+    net_deliver(rig, 0, NET_FULL, 0);
+    tnd_settle(rig->driver, 5);
+    assert_int_equal(tenon_device_pause(rig->device, BOUND_MS), 0);
+    assert_int_equal(tenon_device_resume(rig->device), 0);
+    for (unsigned i = 0; i < 40; i++) {
+        assert_true(tnd_net_post(rig->driver, RX, NET_ROOM, NULL) >= 0);
+    }
+    tnd_kick(rig->driver, RX);
+    static struct tnd_net_frame frame;
+    while (got == 0) { /* what is bad comes back with nothing in it */
+        int error = tnd_net_receive(rig->driver, RX, &frame);
+        if (error) {
+            fail_msg("%s (%s)", strerror(-error), frame.wrong ? frame.wrong : "");
+        }
+        got += !frame.unused;
+    }
+    net_check_frame(frame.data, frame.bytes, NET_FULL, 0, true);
+    assert_int_equal(rig->driver->queues[RX].ring->bad_used, 0);
+}
+
 /* ---- reset ---- */
 
 static void reset_under_a_flood(void **state)
@@ -522,6 +600,8 @@ static const struct rig_case cases[] = {
     RIG_TEST(item52_pause_with_a_full_link),
     RIG_TEST(item52_pause_with_kept_frames),
     RIG_TEST(item52_pause_while_frames_are_read),
+    RIG_TEST(item52_pause_with_bad_chains_between_those_that_wait),
+    RIG_TEST(item52_pause_with_bad_chains_between_buffers),
     RIG_TEST(reset_under_a_flood),
     RIG_TEST(reset_with_a_full_link),
     RIG_TEST(stop_of_the_receive_queue),
