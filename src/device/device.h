@@ -219,6 +219,7 @@ struct tn_slot {
     struct tn_held held; /* while it waits for a limit */
     struct tn_spans spans;
     uint32_t arena_first, arena_count;
+    uint64_t number; /* the how-manieth that its queue took */
 };
 
 struct tn_slots {
@@ -247,6 +248,7 @@ struct tn_queue {
     bool view_open;
     struct tn_slots slots;
     uint32_t in_flight;
+    uint64_t taken, returned; /* numbers of slots: the last one, and the latest of those returned */
     /*
      * Those of them that touch no guest memory until another one ends or the device is resumed: a
      * pause does not wait for them.
@@ -287,9 +289,10 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written);
 
 /*
  * The request was not begun: its chain goes back to the ring, and is taken again. Only the last one
- * taken of those that are in flight.
+ * taken of those that are in flight. False: one that was taken after it has been returned, so there
+ * is no way back, and nothing was done: it has to be returned.
  */
-void tn_queue_untake(struct tn_slot *slot);
+bool tn_queue_untake(struct tn_slot *slot);
 
 /*
  * It waits for something else than the ring (TN_SERVE_WAITS). True: it looks for a while, and

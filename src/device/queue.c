@@ -130,6 +130,7 @@ struct tn_slot *tn_queue_take(struct tn_queue *queue)
     slot->chain = chain;
     slot->chain.iov = iovecs;
     slot->table = tn_view_pin(&queue->view);
+    slot->number = ++queue->taken;
     tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], ++queue->in_flight);
     tn_spans_begin(slot);
     tn_queue_count(queue, TN_COUNT_REQUESTS, 1);
@@ -141,6 +142,9 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
 {
     struct tn_queue *queue = slot->queue;
 
+    if (slot->number > queue->returned) {
+        queue->returned = slot->number;
+    }
     if (queue->broken || queue->dropping) {
         tn_vq_forget(queue->vq, slot->chain.head);
         tn_queue_count(queue, TN_COUNT_DROPPED, 1);
@@ -159,16 +163,20 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
     }
 }
 
-void tn_queue_untake(struct tn_slot *slot)
+bool tn_queue_untake(struct tn_slot *slot)
 {
     struct tn_queue *queue = slot->queue;
 
+    if (slot->number < queue->returned) {
+        return false;
+    }
     tn_vq_unpop(queue->vq, &slot->chain);
     tn_view_unpin(&queue->view, slot->table);
     tn_slots_give(&queue->slots, slot);
     tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], --queue->in_flight);
     tn_queue_count(queue, TN_COUNT_REQUESTS, (uint64_t)-1);
     tn_queue_finish(queue);
+    return true;
 }
 
 void tn_queue_breathe(struct tn_queue *queue)

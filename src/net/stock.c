@@ -4,8 +4,8 @@
  *   ring ──more──> [oldest ... newest] ──use──> back to the driver, with a frame
  *                                  \────return──> the ring, untouched: the queue pauses or stops
  *
- * They are used in the order in which they were popped, without a gap, so that what is left can
- * always be put back. On the pair's worker.
+ * They are used in the order in which they were popped, without a gap, so that what is left can be
+ * put back; but for those before a chain that was of no use. On the pair's worker.
  */
 #include "net/net.h"
 
@@ -66,7 +66,10 @@ void net_stock_return(struct net_pair *pair)
     struct net_stock *stock = &pair->stock;
 
     while (stock->count > 0) {
-        tn_queue_untake(&net_stock_at(pair, --stock->count)->slot);
+        struct tn_slot *slot = &net_stock_at(pair, --stock->count)->slot;
+        if (!tn_queue_untake(slot)) {
+            tn_queue_return(slot, 0); /* a bad one was taken after it */
+        }
     }
     stock->descriptors = 0;
 }

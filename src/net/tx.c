@@ -227,8 +227,16 @@ void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames)
     }
 }
 
+/* Back to the ring, if it has a way back: it has none where a later one was bad. */
+static void untake(struct tn_queue *queue, struct net_slot *slot)
+{
+    if (!tn_queue_untake(&slot->slot)) {
+        end(queue, slot, NET_COUNT_DROPPED_FULL);
+    }
+}
+
 /* Those that the link lets go of, the last ones first. */
-static void take_back_kept(struct net_pair *pair, bool untake)
+static void take_back_kept(struct net_pair *pair, bool cutting)
 {
     const struct tenon_link_ops *ops = pair->net->link_ops;
     unsigned count =
@@ -239,10 +247,10 @@ static void take_back_kept(struct net_pair *pair, bool untake)
             pair->kept[(pair->kept_first + --pair->kept_count) & pair->kept_mask];
         if (net_cut_has(pair, frame)) {
             net_cut_sent(pair);
-        } else if (untake) {
-            tn_queue_untake(&slot_of(frame)->slot);
-        } else {
+        } else if (cutting) {
             end(pair->tx, slot_of(frame), NET_COUNT_DROPPED_FULL);
+        } else {
+            untake(pair->tx, slot_of(frame));
         }
     }
 }
@@ -258,8 +266,8 @@ void net_tx_settle(struct tn_queue *queue)
 
     net_pair_unwatch(pair, TENON_WRITABLE);
     while (pair->waiting_count > 0) {
-        tn_queue_untake(&slot_of(waiting_at(pair, --pair->waiting_count))->slot);
+        untake(queue, slot_of(waiting_at(pair, --pair->waiting_count)));
     }
-    take_back_kept(pair, !cutting);
+    take_back_kept(pair, cutting);
     net_cut_drop(pair);
 }
