@@ -40,10 +40,8 @@ struct tenon_port {
     unsigned pair;
     int fd;
     enum tn_tap_state state; /* as last seen, while the port is open */
-    atomic_bool in_use;      /* false: use_pairs has detached it */
+    bool in_use;             /* false: use_pairs has detached it; under the tap's lock */
     unsigned recv_can;
-    struct tn_notifier bell; /* use_pairs has changed that; under the tap's lock */
-    struct tenon_watch *bell_watch;
     int news_fd; /* of the first pair: interfaces have changed */
     struct tenon_watch *news_watch;
     struct tn_count counts[TAP_COUNTS];

@@ -2,19 +2,19 @@
  * tap_host.c: see tap_host.h: opening, ioctls, and why the kernel says no.
  *
  * Its EINVAL has many reasons. The flags that an interface was made with are what users stumble
- * over, so they are looked up and the one that does not match is named.
+ * over, so the one that does not match is found out, by asking with others, and named.
  */
 #include "link/tap_host.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -41,58 +41,50 @@ static struct ifreq request(const char *name, bool multi)
     return ifr;
 }
 
-/* Those of an existing interface; -1: there is none, or it is no tap. */
-static long existing_flags(const char *name)
+/* Whether the kernel refuses the interface for other reasons than these flags, or not at all. */
+static bool would_match(const char *name, int flags)
 {
-    char path[64], text[32] = "";
-    ssize_t n;
-    int fd;
+    struct ifreq ifr = { .ifr_flags = (short)(flags | IFF_NO_PI | IFF_VNET_HDR) };
+    int fd = open(device, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    bool match;
 
-    snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return -1;
+        return false;
     }
-    n = read(fd, text, sizeof(text) - 1);
+    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+    match = ioctl(fd, TUNSETIFF, &ifr) == 0 || errno != EINVAL;
     close(fd);
-    return n > 0 ? strtol(text, NULL, 16) : -1;
+    return match;
 }
 
 static int wrong_interface(const char *name, bool multi)
 {
-    long flags = existing_flags(name);
-
-    if (flags < 0 && if_nametoindex(name) == 0) {
+    if (if_nametoindex(name) == 0) {
         return tn_error(-EINVAL, "tap %s: no interface can be made of this name; choose another",
                         name);
     }
-    if (flags < 0) {
-        return tn_error(-EINVAL, "tap %s: this interface exists and is no tap; choose another name",
-                        name);
-    }
-    if ((flags & IFF_TAP) == 0) {
-        return tn_error(-EINVAL,
-                        "tap %s: flag IFF_TAP does not match: the interface is a tun, without "
-                        "Ethernet; make it with: ip tuntap add dev %s mode tap",
-                        name, name);
-    }
-    if (multi && (flags & IFF_MULTI_QUEUE) == 0) {
+    if (multi && would_match(name, IFF_TAP)) {
         return tn_error(-EINVAL,
                         "tap %s: flag IFF_MULTI_QUEUE does not match: the interface was made for "
                         "one queue; make it with: ip tuntap add dev %s mode tap multi_queue, or "
                         "ask for one queue",
                         name, name);
     }
-    return tn_error(-EINVAL,
-                    "tap %s: the kernel refuses it with flags 0x%lx, for a reason that it "
-                    "does not give",
-                    name, (unsigned long)flags);
+    if (would_match(name, IFF_TUN) || would_match(name, IFF_TUN | IFF_MULTI_QUEUE)) {
+        return tn_error(-EINVAL,
+                        "tap %s: flag IFF_TAP does not match: the interface is a tun, without "
+                        "Ethernet; make it with: ip tuntap add dev %s mode tap",
+                        name, name);
+    }
+    return tn_error(-EINVAL, "tap %s: this interface exists and is no tap; choose another name",
+                    name);
 }
 
 static int explain(const char *name, bool multi, int error)
 {
     switch (error) {
     case EINVAL:
+    case ENODEV:
         return wrong_interface(name, multi);
     case EPERM:
         return tn_error(-EPERM,
@@ -122,8 +114,7 @@ static int set_interface(int fd, const char *name, bool multi, struct ifreq *ifr
     if (ioctl(fd, TUNSETIFF, ifr) == 0) {
         return 0;
     }
-    if (errno == EINVAL && !multi && existing_flags(name) > 0 &&
-        (existing_flags(name) & IFF_MULTI_QUEUE) != 0) {
+    if (errno == EINVAL && !multi && if_nametoindex(name) != 0) {
         *ifr = request(name, true);
         return ioctl(fd, TUNSETIFF, ifr) == 0 ? 0 : -errno;
     }
@@ -159,6 +150,26 @@ int tn_tap_open(char name[TN_TAP_NAME_BYTES], bool multi)
     return fd;
 }
 
+/*
+ * The kernel says in the same bit that a queue has no filter (IFF_NOFILTER), so it tells the truth
+ * only of a queue that has one: for a moment, one that lets everything through.
+ */
+static void find_no_pi(int fd, struct ifreq *ifr)
+{
+    struct sock_filter all = { .code = BPF_RET | BPF_K, .k = UINT32_MAX };
+    struct sock_fprog filter = { .len = 0 };
+
+    if ((ifr->ifr_flags & IFF_NO_PI) == 0 || (ifr->ifr_flags & IFF_TAP) == 0 ||
+        ioctl(fd, TUNGETFILTER, &filter) != 0 || filter.len != 0) {
+        return;
+    }
+    filter = (struct sock_fprog){ .len = 1, .filter = &all };
+    if (ioctl(fd, TUNATTACHFILTER, &filter) == 0) {
+        ioctl(fd, TUNGETIFF, ifr);
+        ioctl(fd, TUNDETACHFILTER, &filter);
+    }
+}
+
 static int check_given(int fd, bool multi, struct ifreq *ifr)
 {
     static const struct {
@@ -178,6 +189,7 @@ static int check_given(int fd, bool multi, struct ifreq *ifr)
                         : errno == EBADFD ? "interface's: TUNSETIFF comes first"
                                           : "tap; open /dev/net/tun and set its interface");
     }
+    find_no_pi(fd, ifr);
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
         bool optional = needed[i].flag == IFF_MULTI_QUEUE && !multi;
 

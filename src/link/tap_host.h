@@ -12,7 +12,7 @@ enum { TN_TAP_NAME_BYTES = 16, TN_TAP_HEADER_BYTES = 12 };
 enum tn_tap_state {
     TN_TAP_UP,
     TN_TAP_DOWN,
-    TN_TAP_AWAY /* the interface is gone, or does not use this descriptor */
+    TN_TAP_AWAY /* the interface is gone: the descriptor is nobody's */
 };
 
 /*

@@ -55,8 +55,8 @@ static struct tap *new_tap(unsigned pairs)
 
         port->tap = tap;
         port->pair = i;
-        port->fd = port->news_fd = port->bell.read_fd = port->bell.write_fd = -1;
-        atomic_init(&port->in_use, true);
+        port->fd = port->news_fd = -1;
+        port->in_use = true;
     }
     return tap;
 }

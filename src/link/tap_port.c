@@ -1,10 +1,11 @@
 /*
- * tap_port.c: a port of a tap: whether its interface is up, away, or does not use this pair.
+ * tap_port.c: a port of a tap: whether its interface is up, and which pairs it is to deliver to.
  *
  *   up --a write fails, or netlink has news--> down --the descriptor is writable--> up
- *   any --EBADFD--> away: nothing is watched --tried after a while, or the bell of use_pairs--> up
+ *   any --EBADFD--> away: nothing is watched --tried after a while--> up
  *
- * On the port's worker, but for use_pairs, which rings a bell under the tap's lock.
+ * A pair that does not receive still sends, and its descriptor is as good as any. On the port's
+ * worker, but for use_pairs, which has a lock of its own.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -60,12 +61,12 @@ static void come_back(struct tenon_port *port)
     const struct tap *tap = port->tap;
 
     if (tn_tap_state(port->fd) == TN_TAP_AWAY && tap->by_name && if_nametoindex(tap->name) != 0 &&
-        atomic_load(&port->in_use) && tn_tap_attach(port->fd, tap->name, tap->multi) == 0) {
+        tn_tap_attach(port->fd, tap->name, tap->multi) == 0) {
         tn_tap_set_up(port->fd);
         tn_tap_offload(port->fd, port->recv_can);
     }
     set_state(port, tn_tap_state(port->fd));
-    if (port->state == TN_TAP_AWAY && atomic_load(&port->in_use)) {
+    if (port->state == TN_TAP_AWAY) {
         tn_port_retry(&port->common);
     }
 }
@@ -73,16 +74,6 @@ static void come_back(struct tenon_port *port)
 static void retry(struct tn_port *common)
 {
     come_back(TN_CONTAINER_OF(common, struct tenon_port, common));
-}
-
-static void on_bell(void *opaque, int fd, unsigned events)
-{
-    struct tenon_port *port = opaque;
-
-    (void)events;
-    tn_notifier_drain(fd);
-    tn_port_worked(&port->common);
-    come_back(port);
 }
 
 static void on_news(void *opaque, int fd, unsigned events)
@@ -110,7 +101,7 @@ int tn_tap_use_pairs(void *link, unsigned count)
         struct tenon_port *port = &tap->ports[pair];
         bool use = pair < count;
 
-        if (use == atomic_load(&port->in_use)) {
+        if (use == port->in_use) {
             continue;
         }
         r = tn_tap_use(port->fd, use);
@@ -119,30 +110,13 @@ int tn_tap_use_pairs(void *link, unsigned count)
                      use ? "attached" : "detached", strerror(-r));
             break;
         }
-        atomic_store(&port->in_use, use);
-        if (port->bell.write_fd >= 0) {
-            tn_notifier_ring(&port->bell);
-        }
+        port->in_use = use;
     }
     pthread_mutex_unlock(&tap->lock);
     return r;
 }
 
 /* ---- opening and closing ---- */
-
-static int open_bell(struct tenon_port *port, struct tenon_worker *worker)
-{
-    int r;
-
-    pthread_mutex_lock(&port->tap->lock);
-    r = tn_notifier_open(&port->bell, tn_worker_loop(worker));
-    pthread_mutex_unlock(&port->tap->lock);
-    if (r != 0) {
-        return r;
-    }
-    return tenon_watch_add(worker, port->bell.read_fd, TENON_READABLE, on_bell, port,
-                           &port->bell_watch);
-}
 
 /* Without it, that the interface has gone down is noticed when a frame is sent. */
 static void open_news(struct tenon_port *port, struct tenon_worker *worker)
@@ -164,16 +138,13 @@ int tn_tap_port_open(void *link, unsigned pair, struct tenon_worker *worker,
     if (r != 0) {
         return r;
     }
-    r = pair != 0 ? open_bell(port, worker) : 0;
-    if (r == 0 && pair == 0) {
-        open_news(port, worker);
-    }
-    if (r == 0) {
-        r = tn_port_set_fd(&port->common, port->fd);
-    }
+    r = tn_port_set_fd(&port->common, port->fd);
     if (r != 0) {
-        tn_tap_port_close(port);
+        tn_port_end(&port->common);
         return r;
+    }
+    if (pair == 0) {
+        open_news(port, worker);
     }
     port->state = TN_TAP_UP;
     tn_tap_is_down(port);
@@ -183,12 +154,8 @@ int tn_tap_port_open(void *link, unsigned pair, struct tenon_worker *worker,
 
 void tn_tap_port_close(struct tenon_port *port)
 {
-    tenon_watch_remove(port->bell_watch);
     tenon_watch_remove(port->news_watch);
-    port->bell_watch = port->news_watch = NULL;
-    pthread_mutex_lock(&port->tap->lock);
-    tn_notifier_close(&port->bell);
-    pthread_mutex_unlock(&port->tap->lock);
+    port->news_watch = NULL;
     if (port->news_fd >= 0) {
         close(port->news_fd);
     }
