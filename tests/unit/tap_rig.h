@@ -126,4 +126,62 @@ static inline void tap_check(const uint8_t *data, unsigned n, size_t bytes)
     assert_memory_equal(data, expected, bytes);
 }
 
+/* ---- a link over one ---- */
+
+static inline struct rig *tap_open(const char *name, unsigned queues)
+{
+    struct tenon_tap_opts opts = { .size = sizeof(opts), .name = name, .queues = queues };
+    struct tenon_link *link = NULL;
+
+    assert_int_equal(tenon_link_open_tap(&opts, &link), 0);
+    return rig_new(link);
+}
+
+static inline unsigned tap_send(struct rig *rig, unsigned from, unsigned count, size_t bytes)
+{
+    unsigned kept = 12345, taken;
+
+    for (unsigned i = 0; i < count; i++) {
+        rig_frame(rig, i, bytes);
+        tap_fill(rig->data[i], from + i, bytes);
+    }
+    taken = rig->ops->send(rig->port, rig->list, count, &kept);
+    assert_int_equal(kept, taken);
+    return taken;
+}
+
+static inline void host_put(int fd, unsigned n, size_t bytes)
+{
+    static uint8_t data[RIG_BYTES];
+
+    tap_fill(data, n, bytes);
+    assert_int_equal(send(fd, data, bytes, 0), bytes);
+}
+
+/* The next frame of ours that the host gets. */
+static inline void host_get(int fd, unsigned n, size_t bytes)
+{
+    static uint8_t data[RIG_BYTES + 100];
+    struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+    do {
+        assert_int_equal(poll(&poller, 1, RIG_SECONDS * 1000), 1);
+        assert_int_equal(recv(fd, data, sizeof(data), 0), bytes);
+    } while (data[12] != TAP_TYPE >> 8 || data[13] != (TAP_TYPE & 0xff));
+    tap_check(data, n, bytes);
+}
+
+static inline unsigned tap_expect(struct rig *rig, unsigned from, unsigned count, size_t bytes)
+{
+    unsigned n = rig_recv(rig, count, RIG_BYTES);
+
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(rig->frames[i].result, 0);
+        assert_int_equal(rig->frames[i].bytes, bytes);
+        assert_int_equal(rig->frames[i].offload.gso, 0);
+        tap_check(rig->data[i], from + i, bytes);
+    }
+    return n;
+}
+
 #endif
