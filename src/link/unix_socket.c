@@ -15,7 +15,8 @@
 #include "base/err.h"
 #include "link/link.h"
 
-enum { BUFFER_BYTES = 4 << 20 };
+/* A batch of the largest frames, with what the kernel adds to each. It doubles what is asked for. */
+enum { BUFFER_BYTES = 64 * 68 * 1024 };
 
 int tn_unix_address(struct sockaddr_un *address, const char *path, const char *who)
 {
@@ -181,7 +182,7 @@ int tn_unix_dup(int fd, int type, const char *who)
 
 static void grow(int fd, int force, int option)
 {
-    int bytes = BUFFER_BYTES, now = 0;
+    int bytes = BUFFER_BYTES / 2, now = 0;
 
     if (socket_option(fd, option, &now) && now >= BUFFER_BYTES) {
         return;
