@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "link/link.h"
 
-/* A batch of the largest frames, with what the kernel adds to each. It doubles what is asked for. */
+/* A batch of the largest frames, with what the kernel adds to each. */
 enum { BUFFER_BYTES = 64 * 68 * 1024 };
 
 int tn_unix_address(struct sockaddr_un *address, const char *path, const char *who)
@@ -182,7 +182,7 @@ int tn_unix_dup(int fd, int type, const char *who)
 
 static void grow(int fd, int force, int option)
 {
-    int bytes = BUFFER_BYTES / 2, now = 0;
+    int bytes = BUFFER_BYTES / 2, now = 0; /* it makes twice of what it is asked for */
 
     if (socket_option(fd, option, &now) && now >= BUFFER_BYTES) {
         return;

@@ -164,6 +164,12 @@ static void test_whoever_sent_last_is_answered(void **state)
     put(fd_a, 8);
     assert_int_equal(rig_expect(rig, 8, 64, 100), 1);
     assert_true(tenon_link_up(rig->link));
+    fd_b = bound(b);
+    assert_int_equal(to(fd_a, b), 0); /* from now on it hears somebody else */
+    assert_int_equal(rig_send(rig, 9, 2, 100), 2);
+    assert_int_equal(rig->frames[1].result, -ENETDOWN);
+    assert_false(tenon_link_up(rig->link));
+    close(fd_b);
     close(fd_a);
     close(nameless);
     rig_free(rig);
@@ -177,6 +183,7 @@ static void test_a_full_queue_of_somebody_else(void **state)
     char *ours = rig_path("ours"), *a = rig_path("a");
     struct rig *rig = by_path(ours, NULL);
     int fd = bound(a);
+    enum { TURNS = 1000 };
     const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
     unsigned sent = 0, got = 0;
     uint8_t data[200];
@@ -200,6 +207,17 @@ static void test_a_full_queue_of_somebody_else(void **state)
         }
     }
     assert_int_equal(got, sent);
+
+    while (rig_send(rig, sent, 40, 100) != 0) {
+    }
+    rig->ops->watch(rig->port, TENON_WRITABLE);
+    rig->writable = 0;
+    for (unsigned i = 0; i < TURNS; i++) { /* now and then, and not in each turn */
+        rig->ready = 0;
+        tenon_worker_run(rig->worker, 0);
+        assert_true(rig->ready == 0 || rig_send(rig, sent, 1, 100) == 0);
+    }
+    assert_true(rig->writable < TURNS);
     close(fd);
     rig_free(rig);
     unlink(a);
@@ -218,10 +236,10 @@ static void refused(const struct tenon_dgram_opts *opts, int error, const char *
 
 static void test_what_is_refused(void **state)
 {
-    char *ours = rig_path("ours"), *file = rig_path("file");
+    char *ours = rig_path("ours"), *file = rig_path("file"), *file_socket = rig_path("third");
     struct tenon_dgram_opts opts = { .size = sizeof(opts) };
     char longest[200];
-    int fds[2], alone = socket(AF_UNIX, SOCK_DGRAM, 0), fd;
+    int fds[2], alone = socket(AF_UNIX, SOCK_DGRAM, 0), fd, third;
 
     (void)state;
     refused(&opts, -EINVAL, "needs a path");
@@ -254,11 +272,16 @@ static void test_what_is_refused(void **state)
     close(fd);
     unlink(file);
 
+    third = bound(file_socket);
     fd = bound(ours); /* somebody's */
     opts.path = ours;
     refused(&opts, -EADDRINUSE, "somebody serves");
     assert_int_equal(access(ours, F_OK), 0);
+    assert_int_equal(to(fd, file_socket), 0); /* who is busy with somebody else is there, too */
+    refused(&opts, -EADDRINUSE, "somebody serves");
     close(fd); /* and now nobody's */
+    close(third);
+    unlink(file_socket);
     rig_free(by_path(ours, NULL));
 
     opts.path = NULL, opts.peer = "/dev/null/x"; /* what can never be a socket */

@@ -1,61 +1,9 @@
 /*
- * test_stream.c: frames in a stream: many in one piece, one in many, in order, none torn, and what
- * the other side may do wrong. Peers that go and come are test_stream_open.c's.
+ * test_stream.c: frames in a stream: many in one piece, one in many, in order, and what the other
+ * side may do wrong. Full sockets are test_framing.c's, peers that go and come are
+ * test_stream_open.c's.
  */
-#include "link_rig.h"
-
-static struct rig *over_pair(int *other)
-{
-    struct tenon_stream_opts opts = { .size = sizeof(opts) };
-    struct tenon_link *link = NULL;
-    int fds[2], little = 200000;
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    opts.fd = fds[0];
-    assert_int_equal(tenon_link_open_stream(&opts, &link), 0);
-    /* It is the same socket, and now soon full. */
-    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
-    close(fds[0]);
-    *other = fds[1];
-    return rig_new(link);
-}
-
-/* Frame n behind its length: how many bytes that is. */
-static size_t framed(uint8_t *to, unsigned n, size_t bytes)
-{
-    to[0] = (uint8_t)(bytes >> 24), to[1] = (uint8_t)(bytes >> 16);
-    to[2] = (uint8_t)(bytes >> 8), to[3] = (uint8_t)bytes;
-    rig_fill(to + 4, n, bytes);
-    return bytes + 4;
-}
-
-static void put(int fd, const void *data, size_t bytes)
-{
-    assert_int_equal(send(fd, data, bytes, MSG_NOSIGNAL), bytes);
-}
-
-/* So many bytes of the stream that were not read yet. */
-static void get(int fd, uint8_t *to, size_t bytes)
-{
-    assert_int_equal(recv(fd, to, bytes, MSG_WAITALL), bytes);
-}
-
-static void get_frame(int fd, unsigned n, size_t bytes)
-{
-    static uint8_t data[RIG_BYTES], head[4];
-
-    get(fd, head, 4);
-    assert_int_equal(head[0] << 24 | head[1] << 16 | head[2] << 8 | head[3], bytes);
-    get(fd, data, bytes);
-    rig_check(data, n, bytes);
-}
-
-static size_t length_of(unsigned n)
-{
-    static const size_t lengths[] = { 14, 60, 1514, 9014, 65535, RIG_BYTES };
-
-    return n % 17 == 0 ? lengths[n / 17 % 6] : 14 + n * 37 % 1500;
-}
+#include "stream_rig.h"
 
 static void test_many_in_one_piece(void **state)
 {
@@ -66,7 +14,7 @@ static void test_many_in_one_piece(void **state)
     int other;
 
     (void)state;
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     assert_int_equal(rig_send(rig, 0, 64, 700), 64);
     for (unsigned i = 0; i < 64; i++) {
         assert_int_equal(rig->frames[i].result, 0);
@@ -97,9 +45,9 @@ static void test_pieces_of_any_size(void **state)
     int other;
 
     (void)state;
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     for (unsigned i = 0; i < FRAMES; i++) {
-        bytes += framed(data + bytes, i, length_of(i));
+        bytes += framed(data + bytes, i, stream_length(i));
     }
     for (size_t k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
         unsigned got = 0;
@@ -112,8 +60,8 @@ static void test_pieces_of_any_size(void **state)
             for (unsigned n = 1; n != 0; got += n) {
                 n = rig_recv(rig, 1, RIG_BYTES);
                 if (n != 0) {
-                    assert_int_equal(rig->frames[0].bytes, length_of(got));
-                    rig_check(rig->data[0], got, length_of(got));
+                    assert_int_equal(rig->frames[0].bytes, stream_length(got));
+                    rig_check(rig->data[0], got, stream_length(got));
                 }
             }
         }
@@ -126,7 +74,7 @@ static void test_pieces_of_any_size(void **state)
                 put(other, data + at, part);
                 at += part;
                 while (got < FRAMES && rig_recv(rig, 1, RIG_BYTES) == 1) {
-                    rig_check(rig->data[0], got, length_of(got));
+                    rig_check(rig->data[0], got, stream_length(got));
                     got++;
                 }
             }
@@ -147,7 +95,7 @@ static void test_frames_are_lent(void **state)
     int other;
 
     (void)state;
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     for (unsigned i = 0; i < 70; i++) {
         bytes += framed(data + bytes, i, 100);
     }
@@ -169,87 +117,6 @@ static void test_frames_are_lent(void **state)
     rig_free(rig);
 }
 
-/* A peer that reads slowly, and in odd pieces: what was taken arrives whole, and in order. */
-static void test_full(void **state)
-{
-    enum { FRAMES = 3000 };
-    static uint8_t stream[1 << 20];
-    unsigned sent = 0, got = 0, pushed_back = 0, random = 1;
-    size_t have = 0;
-    struct rig *rig;
-    int other;
-
-    (void)state;
-    rig = over_pair(&other);
-    while (got < FRAMES) {
-        ssize_t n;
-        size_t at = 0;
-
-        if (sent < FRAMES) {
-            unsigned count = random % 64 + 1, taken, kept;
-
-            count = count < FRAMES - sent ? count : FRAMES - sent;
-            for (unsigned i = 0; i < count; i++) {
-                rig_frame(rig, i, length_of(sent + i));
-                rig_fill(rig->data[i], sent + i, length_of(sent + i));
-            }
-            taken = rig->ops->send(rig->port, rig->list, count, &kept);
-            for (unsigned i = 0; i < count; i++) {
-                memset(rig->data[i], 0xee, 100); /* those that are done are ours again */
-                assert_int_equal(rig->frames[i].result, i < taken ? 0 : 1);
-            }
-            sent += taken;
-            pushed_back += taken < count;
-        }
-        random = random * 1103515245 + 12345;
-        if (random % 3 == 0 || sent == FRAMES) {
-            rig_turns(rig);
-            n = recv(other, stream + have, random % 60000 + 1, MSG_DONTWAIT);
-            have += n > 0 ? (size_t)n : 0;
-        }
-        while (have - at >= 4) {
-            size_t bytes = (size_t)stream[at] << 24 | (size_t)stream[at + 1] << 16 |
-                           (size_t)stream[at + 2] << 8 | stream[at + 3];
-
-            assert_int_equal(bytes, length_of(got));
-            if (have - at < bytes + 4) {
-                break;
-            }
-            rig_check(stream + at + 4, got++, bytes);
-            at += bytes + 4;
-        }
-        memmove(stream, stream + at, have - at);
-        have -= at;
-    }
-    assert_true(pushed_back > 0);
-    assert_int_equal(rig->ready, 0); /* the rest of a frame is the link's own business */
-    close(other);
-    rig_free(rig);
-}
-
-static void test_writable_is_told_when_there_is_room(void **state)
-{
-    static uint8_t data[1 << 20];
-    struct rig *rig;
-    int other;
-
-    (void)state;
-    rig = over_pair(&other);
-    while (rig_send(rig, 0, 64, 60000) == 64) {
-    }
-    rig->ops->watch(rig->port, TENON_WRITABLE);
-    rig_turns(rig);
-    assert_int_equal(rig->writable, 0);
-    for (uint64_t end = tenon_now() + RIG_SECONDS * UINT64_C(1000000000); rig->writable == 0;) {
-        assert_true(tenon_now() < end);
-        recv(other, data, sizeof(data), MSG_DONTWAIT);
-        tenon_worker_run(rig->worker, 0);
-    }
-    assert_true(rig_send(rig, 0, 1, 60000) == 1);
-    close(other);
-    rig_free(rig);
-}
-
 static void test_many_pieces_and_no_frames(void **state)
 {
     enum { PIECES = 3000 };
@@ -265,7 +132,7 @@ static void test_many_pieces_and_no_frames(void **state)
     int other;
 
     (void)state;
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     for (unsigned i = 0; i < PIECES; i++) {
         iov[i] = (struct iovec){ &data[i], 1 };
     }
@@ -298,7 +165,7 @@ static void garbage(const uint8_t length[4])
     struct rig *rig;
     int other;
 
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     bytes += framed(data + bytes, 0, 5); /* too short to be a frame: passed over */
     bytes += framed(data + bytes, 2, 100);
     memcpy(data + bytes, length, 4);
@@ -341,7 +208,7 @@ static void test_ready_is_told_as_long_as_frames_wait(void **state)
     int other;
 
     (void)state;
-    rig = over_pair(&other);
+    rig = stream_over_pair(&other, 0);
     for (unsigned i = 0; i < 3; i++) {
         bytes += framed(data + bytes, i, 100);
     }
@@ -352,6 +219,7 @@ static void test_ready_is_told_as_long_as_frames_wait(void **state)
     rig->ops->watch(rig->port, TENON_READABLE);
     RIG_UNTIL(rig, rig->readable >= 3);
     assert_int_equal(rig_expect(rig, 1, 1, 100), 1);
+    assert_int_equal(rig->ops->peek(rig->port, rig->list, 1), 1);
     rig->readable = 0;
     RIG_UNTIL(rig, rig->readable >= 3);
     rig->ops->watch(rig->port, 0);
@@ -366,6 +234,11 @@ static void test_ready_is_told_as_long_as_frames_wait(void **state)
     rig->readable = 0;
     rig_turns(rig);
     assert_int_equal(rig->readable, 0);
+    put(other, data, 104); /* read, and not taken: told again */
+    RIG_UNTIL(rig, rig->readable != 0);
+    assert_int_equal(rig->ops->peek(rig->port, rig->list, 1), 1);
+    rig->readable = 0;
+    RIG_UNTIL(rig, rig->readable >= 3);
     close(other);
     rig_free(rig);
 }
@@ -376,8 +249,6 @@ int main(void)
         cmocka_unit_test(test_many_in_one_piece),
         cmocka_unit_test(test_pieces_of_any_size),
         cmocka_unit_test(test_frames_are_lent),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_writable_is_told_when_there_is_room),
         cmocka_unit_test(test_many_pieces_and_no_frames),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_ready_is_told_as_long_as_frames_wait),

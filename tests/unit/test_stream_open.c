@@ -102,18 +102,24 @@ static void test_a_peer_that_has_gone_is_noticed_by_sending(void **state)
     char *path = rig_path("server");
     int server = listening(path), peer = -1;
     struct rig *rig = by_path(path, false);
+    struct tenon_frame *shown[5];
 
     (void)state;
     assert_true(tenon_link_up(rig->link));
     peer = accept(server, NULL, NULL);
     put(peer, 1);
+    assert_int_equal(rig->ops->peek(rig->port, shown, 5), 1); /* which stays where it is */
     put(peer, 2);
+    assert_int_equal(send(peer, "\0\0\0\1x", 5, 0), 5);
+    put(peer, 3);
     while (rig_send(rig, 0, 64, 60000) == 64) { /* until a frame is begun, and not at its end */
     }
     close(peer);
     RIG_UNTIL(rig, rig_send(rig, 5, 3, 100) == 3);
     assert_int_equal(rig->frames[2].result, -ENETDOWN);
-    assert_int_equal(rig_expect(rig, 1, 5, 100), 2);
+    rig_check(shown[0]->iov[0].iov_base, 1, 100);
+    assert_int_equal(rig_expect(rig, 1, 5, 100), 3);
+    assert_int_equal(rig_count(rig, "too_short"), 1);
     RIG_UNTIL(rig, (peer = accept(server, NULL, NULL)) >= 0);
     RIG_UNTIL(rig, tenon_link_up(rig->link));
     assert_int_equal(rig_send(rig, 6, 1, 100), 1);

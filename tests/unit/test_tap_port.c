@@ -91,6 +91,50 @@ static void test_an_interface_that_is_made_anew(void **state)
     delete_interface("tnt6");
 }
 
+/*
+ * Of an interface in another network namespace nobody has news: that it is down is noticed by
+ * sending, and that it is up by waiting for it.
+ */
+static void test_in_another_namespace(void **state)
+{
+    struct tenon_link_info info = { .size = sizeof(info) };
+    int ours, theirs, host;
+    struct rig *rig;
+
+    (void)state;
+    tap_need();
+    rig = tap_open("tnt8", 0);
+    tap_set("tnt8", true, 0);
+    RIG_UNTIL(rig, rig->changes == 1);
+    host = tap_host_side("tnt8", false);
+    rig->ops->close(rig->port);
+    theirs = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(unshare(CLONE_NEWNET), 0);
+    ours = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    rig_reopen(rig);
+    assert_true(tenon_link_up(rig->link));
+    assert_int_equal(tenon_link_info(rig->link, &info), 0);
+    assert_int_equal(info.mtu, 0);
+    assert_int_equal(tap_send(rig, 1, 1, 100), 1);
+    host_get(host, 1, 100);
+
+    assert_int_equal(setns(theirs, CLONE_NEWNET), 0);
+    tap_set("tnt8", false, 0);
+    assert_int_equal(tap_send(rig, 2, 1, 100), 1);
+    assert_int_equal(rig->frames[0].result, -ENETDOWN);
+    RIG_UNTIL(rig, rig->changes == 2);
+    assert_false(tenon_link_up(rig->link));
+    tap_set("tnt8", true, 0);
+    RIG_UNTIL(rig, rig->changes == 3);
+    assert_true(tenon_link_up(rig->link));
+    assert_int_equal(tap_send(rig, 3, 1, 100), 1);
+    assert_int_equal(rig->frames[0].result, 0);
+    close(ours);
+    close(theirs);
+    close(host);
+    rig_free(rig);
+}
+
 static void test_pairs(void **state)
 {
     static const struct tenon_port_events events = { .ready = rig_on_ready,
@@ -153,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_down_and_up),
         cmocka_unit_test(test_an_interface_that_is_made_anew),
+        cmocka_unit_test(test_in_another_namespace),
         cmocka_unit_test(test_pairs),
     };
 
