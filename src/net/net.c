@@ -117,15 +117,23 @@ void net_coalesce_reset(struct net *net)
     }
 }
 
-/* NET-78: a queue that was disabled has what was last set for all of its kind. */
 int net_coalesce_begin(struct net *net, struct tn_queue *queue)
 {
-    struct net_coalesce now;
-
     pthread_mutex_lock(&net->lock);
-    now = net->coalesce_queue[queue->index] = net->coalesce[queue->index % 2];
+    struct net_coalesce now = net->coalesce_queue[queue->index];
     pthread_mutex_unlock(&net->lock);
     return tn_queue_coalesce(queue, now.frames, now.us, now.adaptive);
+}
+
+/*
+ * NET-78: a queue that was disabled has what was last set for all of its kind. Not when it starts:
+ * the driver may have set it before its worker comes to that.
+ */
+void net_coalesce_end(struct net *net, const struct tn_queue *queue)
+{
+    pthread_mutex_lock(&net->lock);
+    net->coalesce_queue[queue->index] = net->coalesce[queue->index % 2];
+    pthread_mutex_unlock(&net->lock);
 }
 
 /* ---- config space (NET-08) ---- */

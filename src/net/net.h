@@ -328,6 +328,7 @@ void net_coalesce_reset(struct net *net);
 unsigned net_ctrl_index(const struct net *net);
 /* Interrupts of a queue that starts are held as they were last set to be. */
 int net_coalesce_begin(struct net *net, struct tn_queue *queue);
+void net_coalesce_end(struct net *net, const struct tn_queue *queue);
 
 /* ---- queue_pair.c ---- */
 

@@ -249,6 +249,7 @@ bool net_pair_leave(struct tn_queue *queue)
         free_tx(pair);
     }
     queue->type_data = NULL;
+    net_coalesce_end(pair->net, queue);
     if (--pair->users == 0) {
         close_pair(pair);
     }

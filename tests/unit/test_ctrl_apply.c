@@ -64,6 +64,23 @@ static void answered_when_all_follow(void **state)
     }
 }
 
+/* All at once: what needs no other worker is over in the turn in which it came. */
+static void one_worker(void **state)
+{
+    struct rig *rig = rig_live(1);
+    (void)state;
+
+    uint64_t turns = tn_count_read(&rig->device->queues[4]->counts[TN_COUNT_TURNS]);
+    rig_send_command(rig, promiscuous, sizeof(promiscuous));
+    rig_turn(rig, 0);
+    check_answer(rig);
+    assert_true(follows(rig, 0) && follows(rig, 3));
+    rig_run(rig);
+    /* queues that wait for the link look what the rules mean for them */
+    assert_true(tn_count_read(&rig->device->queues[4]->counts[TN_COUNT_TURNS]) > turns);
+    rig_end(rig);
+}
+
 /* The queue takes no second one, kicked or not, until the first is answered; then it goes on. */
 static void one_at_a_time(void **state)
 {
@@ -126,6 +143,78 @@ static void a_pair_that_closes(void **state)
         assert_int_equal(rig_start(rig, 2), 0);
         rig_run(rig);
         assert_true(follows(rig, 1));
+        rig_end(rig);
+    }
+}
+
+/*
+ * A pair closes, and opens again at once, between the command and its post; with threads that can
+ * happen at any moment. What the post finds is not the pair that it was for.
+ */
+static void a_pair_that_closes_in_between(void **state)
+{
+    (void)state;
+    for (unsigned followed = 0; followed < 2; followed++) {
+        struct rig *rig = begin();
+        struct net_pair *pair = rig->net->open[1];
+        turn(rig, followed ? 2 : 0);
+        net_rules_leave(pair);
+        assert_null(rig->net->open[1]);
+        turn(rig, 2);
+        net_rules_join(pair);
+        assert_true(follows(rig, 1));
+        turn(rig, 2 | 1 | 4);
+        assert_false(rig_answered(rig)); /* the last pair has not followed */
+        turn(rig, 8);
+        check_answer(rig);
+        rig_end(rig);
+    }
+    for (unsigned last = 0; last < 2; last++) { /* it was the last that was waited for */
+        struct rig *rig = begin();
+        struct net_pair *pair = rig->net->open[1];
+        turn(rig, last ? 13 : 5);
+        net_rules_leave(pair);
+        net_rules_join(pair);
+        turn(rig, 2);
+        assert_int_equal(rig_answered(rig), last);
+        rig_end(rig);
+    }
+}
+
+/* What was received by the old rules is shown first: in this turn, or in the next. */
+static void a_pair_with_frames_in_its_hands(void **state)
+{
+    (void)state;
+    for (unsigned closes = 0; closes < 2; closes++) {
+        struct rig *rig = rig_live(WORKERS_MAX);
+        uint8_t *page = rig_at(rig, RAM_GPA + 2 * (uint64_t)PAGE);
+        struct tn_vq *vq = rig->device->queues[2]->vq;
+        struct tn_chain chain;
+        struct tn_avail *avail = (void *)(page + AVAIL);
+        *(struct tn_desc *)(void *)page = (struct tn_desc){
+            tn_to_le64(IN_GPA), tn_to_le32(64), tn_to_le16(TN_DESC_F_WRITE), { 0 }
+        };
+        avail->idx = tn_to_le16(1);
+        assert_int_equal(tn_vq_pop(vq, &chain), TN_POP_CHAIN);
+        tn_vq_push(vq, chain.head, 12);
+        rig_send_command(rig, promiscuous, sizeof(promiscuous));
+        turn(rig, 0);
+        turn(rig, 13);
+        rig_turn(rig, 1);
+        assert_true(follows(rig, 1));
+        turn(rig, 0);
+        assert_false(rig_answered(rig));
+        if (closes) {
+            net_rules_leave(rig->net->open[1]);
+            turn(rig, 0);
+            check_answer(rig);
+            net_rules_join(rig->device->queues[2]->type_data);
+            rig_send_command(rig, ordinary, sizeof(ordinary));
+        }
+        rig_run(rig);
+        check_answer(rig);
+        assert_int_equal(follows(rig, 1), !closes);
+        tn_vq_publish(vq);
         rig_end(rig);
     }
 }
@@ -239,6 +328,27 @@ static void the_device_is_reset(void **state)
     }
 }
 
+/* Its worker has not come to start it yet, but the driver may set what it likes. */
+static void a_queue_that_is_about_to_start(void **state)
+{
+    static const uint8_t set[] = { 6, 2, 2, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0 };
+    struct rig *rig = rig_live(WORKERS_MAX);
+    unsigned stops = 0;
+    (void)state;
+
+    stop(rig, 2, false, &stops);
+    rig_run(rig);
+    assert_int_equal(rig_start(rig, 2), 0);
+    rig_send_command(rig, set, sizeof(set));
+    turn(rig, 0);
+    turn(rig, 13); /* the queue's own worker has slept until now */
+    turn(rig, 15);
+    check_answer(rig);
+    assert_int_equal(rig->device->queues[2]->irq.coalesce.frames, 5);
+    assert_int_equal(rig->device->queues[2]->irq.coalesce.ns, 6000);
+    rig_end(rig);
+}
+
 /* One pair cannot: that is the answer, and the others follow all the same. */
 static void a_link_that_cannot(void **state)
 {
@@ -247,6 +357,7 @@ static void a_link_that_cannot(void **state)
     (void)state;
 
     rig_send_command(rig, no_offloads, sizeof(no_offloads));
+    turn(rig, 0);
     turn(rig, 1);
     rig->recv_error = -EIO;
     turn(rig, 2);
@@ -261,10 +372,18 @@ static void a_link_that_cannot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answered_when_all_follow), cmocka_unit_test(one_at_a_time),
-        cmocka_unit_test(a_pair_that_closes),       cmocka_unit_test(a_pair_that_opens),
-        cmocka_unit_test(the_control_queue_stops),  cmocka_unit_test(the_control_queue_is_reset),
-        cmocka_unit_test(the_device_is_reset),      cmocka_unit_test(a_link_that_cannot),
+        cmocka_unit_test(answered_when_all_follow),
+        cmocka_unit_test(one_worker),
+        cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(a_pair_that_closes),
+        cmocka_unit_test(a_pair_that_closes_in_between),
+        cmocka_unit_test(a_pair_with_frames_in_its_hands),
+        cmocka_unit_test(a_pair_that_opens),
+        cmocka_unit_test(the_control_queue_stops),
+        cmocka_unit_test(the_control_queue_is_reset),
+        cmocka_unit_test(the_device_is_reset),
+        cmocka_unit_test(a_queue_that_is_about_to_start),
+        cmocka_unit_test(a_link_that_cannot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,23 @@ static void the_address(void **state)
     rig_end(rig);
 }
 
+/* Either of two features is enough (NET-58); the table has one alone. */
+static void the_features_of_addresses(void **state)
+{
+    static const unsigned features[] = { TN_NET_F_CTRL_RX, TN_NET_F_CTRL_MAC_ADDR };
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig *rig = rig_new(1);
+        rig_negotiate(rig, rig_bit(TN_NET_F_CTRL_VQ) | rig_bit(features[i]));
+        assert_int_equal(rig_start(rig, rig->ctrl), 0);
+        rig_run(rig);
+        assert_int_equal(RIG_COMMAND(rig, 1, 1, 2, 9, 9, 9, 9, 9), TN_NET_OK);
+        assert_int_equal(RIG_COMMAND(rig, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0), i == 0 ? 0 : 1);
+        rig_end(rig);
+    }
+}
+
 /* A driver that has taken no address from us gets unicast of all, until it names one. */
 static void a_driver_that_did_not_take_our_address(void **state)
 {
@@ -147,6 +164,7 @@ static void a_driver_that_did_not_take_our_address(void **state)
     rig_negotiate(rig, rig_bit(TN_NET_F_CTRL_VQ) | rig_bit(TN_NET_F_CTRL_RX));
     assert_int_equal(rig_start(rig, rig->ctrl), 0);
     rig_run(rig);
+    assert_int_equal(RIG_COMMAND(rig, 1, 1, 2, 9, 9, 9, 9), TN_NET_ERR);
     assert_true(filter_of(rig)->mac_unknown);
     assert_int_equal(RIG_COMMAND(rig, 1, 1, 2, 9, 9, 9, 9, 9), TN_NET_OK);
     assert_false(filter_of(rig)->mac_unknown);
@@ -167,6 +185,7 @@ static void vlans(void **state)
     assert_int_equal(RIG_COMMAND(rig, 2, 0, 0, 0x10), TN_NET_ERR);
     assert_int_equal(RIG_COMMAND(rig, 2, 1, 0, 0x10), TN_NET_ERR);
     assert_int_equal(RIG_COMMAND(rig, 2, 0, 0xff, 0xff), TN_NET_ERR);
+    assert_int_equal(RIG_COMMAND(rig, 2, 2, 2, 0), TN_NET_ERR);
     assert_int_equal(RIG_COMMAND(rig, 2, 1, 2, 0), TN_NET_OK); /* was never there */
     assert_int_equal(RIG_COMMAND(rig, 2, 1, 1, 0), TN_NET_OK);
     assert_int_equal(words[0], 1);
@@ -185,7 +204,9 @@ static void announcing(void **state)
     assert_int_equal(status[0] & TN_NET_S_ANNOUNCE, TN_NET_S_ANNOUNCE);
     assert_int_equal(RIG_COMMAND(rig, 0, 0, 1), TN_NET_OK); /* another command is no answer */
     assert_true(rig->net->announce);
+    uint32_t generation = tenon_bus_config_generation(rig->device);
     assert_int_equal(RIG_COMMAND(rig, 3, 0), TN_NET_OK);
+    assert_int_not_equal(tenon_bus_config_generation(rig->device), generation);
     tenon_bus_config_read(rig->device, 6, status, 2);
     assert_int_equal(status[0] & TN_NET_S_ANNOUNCE, 0); /* NET-61 */
     rig_end(rig);
@@ -198,6 +219,7 @@ int main(void)
         cmocka_unit_test(tables_of_addresses),
         cmocka_unit_test(tables_that_lie),
         cmocka_unit_test(the_address),
+        cmocka_unit_test(the_features_of_addresses),
         cmocka_unit_test(a_driver_that_did_not_take_our_address),
         cmocka_unit_test(vlans),
         cmocka_unit_test(announcing),

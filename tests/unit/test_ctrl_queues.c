@@ -56,6 +56,9 @@ static void pairs_without_a_control_queue(void **state)
         assert_int_equal(rig->use_pairs, queue / 2 + 1);
     }
     assert_int_equal(rig->net->open[2]->rules.pairs, PAIRS);
+    unsigned calls = rig->use_pairs_calls;
+    rig_quiet(rig);
+    assert_int_equal(rig->use_pairs_calls, calls); /* the first has gone: there is none to use */
     rig_end(rig);
 }
 
@@ -89,6 +92,7 @@ static void rss_of_every_length(void **state)
     uint8_t bytes[1000];
     (void)state;
 
+    assert_int_equal(RIG_COMMAND(rig, 4, 0, PAIRS, 0), TN_NET_OK);
     for (unsigned length = 1; length <= 257; length++) {
         uint32_t count = make_rss(bytes, TN_NET_HASH_ALL, (uint16_t)(length - 1), 1, PAIRS, 40);
         bool legal = (length & (length - 1)) == 0 && length <= 128;
@@ -156,6 +160,8 @@ static void hash_reports(void **state)
     assert_false(rss->on);
     assert_int_equal(RIG_COMMAND(rig, 4, 2, 0, 2, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 1, 7), TN_NET_ERR);
     assert_int_equal(rss->types, 0x103);
+    rig_quiet(rig);
+    assert_int_equal(rss->types, 0);
     rig_end(rig);
 }
 
@@ -182,6 +188,15 @@ static void offloads(void **state)
     assert_int_equal(rig->recv_can[0], TENON_CAN_ALL);
     rig->recv_error = -EINVAL;
     assert_int_equal(RIG_COMMAND(rig, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0), TN_NET_ERR);
+    assert_int_equal(RIG_COMMAND(rig, 6, 3, 0, 0, 0, 0), TN_NET_OK); /* of the one before */
+    rig_quiet(rig);
+    rig_negotiate(rig, rig_bit(TN_NET_F_CTRL_VQ) | rig_bit(TN_NET_F_CTRL_GUEST_OFFLOADS) |
+                           rig_bit(TN_NET_F_GUEST_CSUM) | rig_bit(TN_NET_F_GUEST_TSO4));
+    rig->recv_error = 0;
+    assert_int_equal(rig_start(rig, rig->ctrl), 0);
+    rig_run(rig);
+    assert_int_equal(RIG_COMMAND(rig, 5, 0, 2, 1, 0, 0, 0, 0, 0, 0), TN_NET_ERR); /* not TSO6 */
+    assert_int_equal(RIG_COMMAND(rig, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0), TN_NET_OK);
     rig_end(rig);
 }
 
@@ -216,6 +231,7 @@ static void holding_interrupts(void **state)
     check_coalesce(rig, 7, 9, 90);
     assert_int_equal(RIG_COMMAND(rig, 6, 1, 7, 0, 0, 0, 70, 0, 0, 0), TN_NET_OK);
     check_coalesce(rig, 2, 7, 70);
+    check_coalesce(rig, 1, 9, 90);
     for (unsigned way = 2; way < 4; way++) { /* the control queue, and none */
         for (unsigned index = 2 * PAIRS; index < 256; index++) {
             uint8_t command[] = {
