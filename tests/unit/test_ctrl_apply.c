@@ -108,6 +108,9 @@ static void one_at_a_time(void **state)
     rig_run(rig);
     assert_int_equal(tn_from_le16(used->idx), 2);
     assert_int_equal(*rig_at(rig, IN_GPA + 64), TN_NET_OK);
+    for (unsigned pair = 0; pair < PAIRS; pair++) {
+        assert_int_equal(rig->net->open[pair]->rules.pairs, 2);
+    }
     rig_end(rig);
 }
 
