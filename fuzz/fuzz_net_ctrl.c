@@ -248,7 +248,9 @@ static void toggle(struct world *w)
         settle(w); /* a start comes behind what the command does to the others */
         ctrl_rig_start(&w->rig, queue);
         settle(w);
+        ctrl_oracle_enable(&w->oracle, queue, true);
     } else {
+        ctrl_oracle_enable(&w->oracle, queue, false);
         ctrl_rig_stop(&w->rig, queue, input_u8(&w->in) & 1);
         if (w->pending) {
             turn(w);
@@ -256,7 +258,6 @@ static void toggle(struct world *w)
         settle(w);
     }
     w->running[queue] = !w->running[queue];
-    ctrl_oracle_enable(&w->oracle, queue, w->running[queue]);
 }
 
 /* What a command had begun is in force all the same. */

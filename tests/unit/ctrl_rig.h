@@ -83,14 +83,14 @@ static inline int rig_port_open(void *link, unsigned pair, struct tenon_worker *
     (void)opaque;
     assert_non_null(port);
     *port = (struct tenon_port){ link, pair };
-    port->rig->opened++;
+    __atomic_fetch_add(&port->rig->opened, 1, __ATOMIC_RELAXED);
     *out = port;
     return 0;
 }
 
 static inline void rig_port_close(struct tenon_port *port)
 {
-    port->rig->opened--;
+    __atomic_fetch_sub(&port->rig->opened, 1, __ATOMIC_RELAXED);
     free(port);
 }
 
@@ -129,8 +129,8 @@ static inline int rig_use_pairs(void *link, unsigned count)
 {
     struct rig *rig = link;
 
-    rig->use_pairs = count;
-    rig->use_pairs_calls++;
+    __atomic_store_n(&rig->use_pairs, count, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&rig->use_pairs_calls, 1, __ATOMIC_RELAXED);
     return rig->use_pairs_error;
 }
 
@@ -151,7 +151,7 @@ static inline void rig_link_free(void *link)
 
 static inline void rig_queue_irq(void *bus, unsigned queue)
 {
-    ((struct rig *)bus)->irqs[queue]++;
+    __atomic_fetch_add(&((struct rig *)bus)->irqs[queue], 1, __ATOMIC_RELAXED);
 }
 
 static inline void rig_config_irq(void *bus)
