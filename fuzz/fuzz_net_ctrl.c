@@ -171,7 +171,7 @@ static uint32_t cut(struct world *w, uint64_t gpa, uint32_t bytes, bool write)
 
     for (uint32_t at = 0; at < bytes; pieces++) {
         uint8_t choice = input_u8(in);
-        uint32_t part = pieces < PIECES_MAX ? 1 + choice % 64 : bytes;
+        uint32_t part = pieces < PIECES_MAX ? 1u + choice % 64 : bytes;
         part = part < bytes - at ? part : bytes - at;
         if (choice & 0x80) {
             ctrl_rig_desc(&w->rig, gpa, 0, choice & 0x40); /* K16 */
