@@ -61,8 +61,11 @@ void tn_shared_zero(void *to, size_t bytes)
     }
 }
 
-/* Word by word would be no safer, since nothing is decided by these bytes, but a third slower. */
+/*
+ * Word by word would be no safer, since nothing is decided by these bytes, but a third slower. A
+ * guest can have its buffers overlap.
+ */
 void tn_shared_move(void *to, const void *from, size_t bytes)
 {
-    memcpy(to, from, bytes);
+    memmove(to, from, bytes);
 }

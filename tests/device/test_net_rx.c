@@ -136,6 +136,34 @@ static void a_flood_through_a_small_ring(void **state)
     assert_int_equal(rig_stat(rig, "frames", 0), FRAMES);
 }
 
+/*
+ * A driver that gives new buffers only when half of its ring is free, as Linux does: what is posted
+ * may hold less than the longest frame for long, and ordinary ones come all the same.
+ */
+static void item42_refilled_at_half(void **state)
+{
+    enum { FRAMES = 600 };
+    struct net_options options = { .info = { .recv_can = TENON_CAN_ALL },
+                                   .setup = { .queue_size = 64 } };
+    struct rig *rig = net_rig_new(state, &options);
+
+    for (unsigned round = 0; round < 2; round++) {
+        fill(rig, 1536, 64);
+        for (unsigned i = 0; i < FRAMES; i++) {
+            net_deliver(rig, 0, NET_FULL, i);
+            net_expect(rig, 0, NET_FULL, i);
+            if (rig->driver->queues[0].ring->free_count > 32) {
+                fill(rig, 1536, 64 - posted(rig));
+            }
+        }
+        assert_int_equal(tnd_reset(rig->driver), 0);
+        options.setup.without[0] = bit(TN_NET_F_GUEST_TSO4) | bit(TN_NET_F_GUEST_TSO6) |
+                                   bit(TN_NET_F_GUEST_ECN) | bit(TN_NET_F_GUEST_USO4) |
+                                   bit(TN_NET_F_GUEST_USO6);
+        net_rig_start(rig, &options);
+    }
+}
+
 /* ---- item 43: one chain ---- */
 
 static const uint32_t header_apart[] = { HEADER };
@@ -543,6 +571,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item42_starved_again_and_again),
     RIG_TEST(frames_come_without_a_kick),
     RIG_TEST(a_flood_through_a_small_ring),
+    RIG_TEST(item42_refilled_at_half),
     RIG_TEST(item43_any_framing),
     RIG_TEST(item43_any_framing_mergeable),
     RIG_TEST(item43_one_byte_each),
