@@ -219,6 +219,7 @@ static void tell_sent(struct tenon_post *post)
 
     pthread_mutex_lock(&port->link->lock);
     unsigned n = port->let_go < port->kept_count ? port->let_go : port->kept_count;
+    n = port->link->keep || port->link->reading != 0 ? n : port->kept_count;
     for (unsigned i = 0; i < n; i++) {
         record(port, port->kept[i]);
         port->kept[i]->result = 0;
