@@ -284,6 +284,34 @@ static void test_pairs(void **state)
     finish();
 }
 
+/* Whoever has a wire from now on, and sleeps, is told of what is on it. */
+static void test_what_waits_finds_its_new_reader(void **state)
+{
+    (void)state;
+    begin(4);
+    b.link = links[0];
+    end_open(&b, 3, worker);
+    open_many(4);
+    run();
+    many[1].reads = true;
+    end_watch(&many[1], TENON_READABLE);
+    run();
+    end_send(&b, 10);
+    run();
+    assert_int_equal(many[1].received, 0);
+    assert_int_equal(tn_link_use_pairs(links[1], 2), 0);
+    run();
+    assert_int_equal(many[1].received, 10);
+    for (unsigned i = 0; i < 4; i++) {
+        end_close(&many[i]);
+    }
+    run();
+    for (unsigned i = 0; i < 4; i++) {
+        end_drop(&many[i]);
+    }
+    finish();
+}
+
 static void test_one_reads_all_fairly(void **state)
 {
     (void)state;
@@ -382,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_recall),
         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_what_waits_finds_its_new_reader),
         cmocka_unit_test(test_one_reads_all_fairly),
         cmocka_unit_test(test_close_within_events),
         cmocka_unit_test(test_close_with_a_post_under_way),

@@ -134,6 +134,7 @@ static void test_recall(void **state)
     assert_true(tn_frame_ring_done(&ring, 1));
     assert_int_equal(tn_frame_ring_show(&ring, shown, FRAMES), 0); /* the sender comes first */
     assert_true(tn_frame_ring_sleep(&ring));
+    assert_null(tn_frame_ring_recalled(&ring, &wake)); /* what was read comes first */
     expect_list(tn_frame_ring_reap(&ring), 0, 1, 0);
     expect_list(tn_frame_ring_recalled(&ring, &wake), 2, 6, -ECANCELED);
     assert_true(wake); /* for frame 1, which nobody wanted back */
@@ -211,6 +212,9 @@ static void *receive(void *opaque)
         state = state * 1103515245 + 12345;
         count = tn_frame_ring_show(&ring, some, 1 + (state >> 16) % SHOW_MOST);
         reads = count == 0 ? 0 : (state >> 8) % (count + 1);
+        if ((state >> 3) % 32 == 0) {
+            sched_yield(); /* so that, on one processor, too, something is being looked at */
+        }
         for (unsigned i = 0; i < reads; i++) {
             right &= number_of(some[i]) > last && some[i]->result == 1;
             last = number_of(some[i]);
