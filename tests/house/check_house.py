@@ -33,7 +33,7 @@ OPEN_FLOOR = 1
 
 # What the programs may include beyond <tenon/...>, the system and the headers beside them.
 PROGRAMS = {
-    "cmd": (), "vmm": (), "examples": (), "backends": (), "bench": ("driver",),
+    "cmd": (), "vmm": (), "examples": (), "backends": (), "bench": ("base", "spec", "driver"),
     "driver": ("base", "spec"),
     "tests/device": ("base", "spec", "driver"), "tests/kill9": ("base", "spec", "driver"),
     "tests/linux": (), "tests/cli": ("base", "spec", "driver"), "tests/abi": (), "tests/vmm": (),

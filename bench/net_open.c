@@ -1,0 +1,108 @@
+/*
+ * net_open.c: what a measurement needs: one or two drivers, and the peer of a link.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net_load.h"
+#include "spec/virtio_net.h"
+
+enum { CONNECT_ROUNDS = 400 };
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    for (unsigned i = 0; i < CONNECT_ROUNDS; i++) {
+        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+            return fd < 0 ? -errno : fd;
+        }
+        usleep(5000);
+    }
+    return -ECONNREFUSED;
+}
+
+static uint64_t bit(unsigned feature)
+{
+    return UINT64_C(1) << feature;
+}
+
+static int open_end(struct net_bench *bench, struct net_end *end, const char *socket,
+                    const uint8_t *frame)
+{
+    const struct net_options *options = bench->options;
+    uint32_t room = NET_HEADER + options->bytes;
+    struct tnd_place place = { .gpa = 0x100000 };
+    struct tnd_setup setup = { .queues = 2, .queue_size = options->ring, .mem_table = true };
+    int fd = connect_to(socket), r;
+
+    /* Without a control queue nothing is filtered. */
+    setup.without[0] = bit(TN_NET_F_CTRL_VQ) | bit(TN_NET_F_CTRL_RX) | bit(TN_NET_F_CTRL_VLAN) |
+                       bit(TN_NET_F_CTRL_RX_EXTRA) | bit(TN_NET_F_GUEST_ANNOUNCE) |
+                       bit(TN_NET_F_MQ) | bit(TN_NET_F_CTRL_MAC_ADDR) |
+                       bit(TN_NET_F_CTRL_GUEST_OFFLOADS) | bit(TN_NET_F_NOTF_COAL) |
+                       bit(TN_NET_F_VQ_NOTF_COAL) | bit(TN_NET_F_RSS) | bit(TN_NET_F_HASH_REPORT);
+    if (!options->tso) {
+        setup.without[0] |= bit(TN_NET_F_GUEST_TSO4) | bit(TN_NET_F_GUEST_TSO6) |
+                            bit(TN_NET_F_GUEST_ECN) | bit(TN_NET_F_GUEST_UFO) |
+                            bit(TN_NET_F_GUEST_USO4) | bit(TN_NET_F_GUEST_USO6) |
+                            bit(TN_NET_F_GUEST_CSUM);
+    }
+    if (fd < 0) {
+        return fd;
+    }
+    place.bytes = ((uint64_t)options->ring * (room + 64) * 2 + (16 << 20)) & ~(uint64_t)4095;
+    r = tnd_ram_new(&place, 1, &end->ram);
+    if (r == 0) {
+        r = tnd_vhost_new(end->ram, fd, &end->driver);
+    }
+    if (r == 0) {
+        r = tnd_start(end->driver, &setup);
+    }
+    if (r == 0) {
+        r = net_ring_open(&end->rings[NET_RX], end->driver, tnd_net_rx(0), room, NULL);
+    }
+    if (r == 0) {
+        r = net_ring_open(&end->rings[NET_TX], end->driver, tnd_net_tx(0), room, frame);
+    }
+    end->open = r == 0;
+    return r;
+}
+
+int net_open_all(struct net_bench *bench)
+{
+    const struct net_options *options = bench->options;
+    uint8_t *frame = net_frame_make(options);
+    int r = frame ? 0 : -ENOMEM;
+
+    for (unsigned i = 0; i < 2 && r == 0; i++) {
+        if (options->sockets[i]) {
+            r = open_end(bench, &bench->ends[i], options->sockets[i], frame);
+        }
+    }
+    if (r == 0 && options->peer) {
+        r = net_peer_open(&bench->peer, options, frame);
+    }
+    free(frame);
+    return r;
+}
+
+void net_close_all(struct net_bench *bench)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct net_end *end = &bench->ends[i];
+        tnd_free(end->driver);
+        tnd_ram_free(end->ram);
+        net_ring_close(&end->rings[NET_RX]);
+        net_ring_close(&end->rings[NET_TX]);
+    }
+    if (bench->options->peer) {
+        net_peer_close(&bench->peer);
+    }
+}
