@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net_load.h"
+#include "spec/virtio.h"
 #include "spec/virtio_net.h"
 
 enum { CONNECT_ROUNDS = 400 };
@@ -39,7 +40,9 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
     const struct net_options *options = bench->options;
     uint32_t room = NET_HEADER + options->bytes;
     struct tnd_place place = { .gpa = 0x100000 };
-    struct tnd_setup setup = { .queues = 2, .queue_size = options->ring, .mem_table = true };
+    struct tnd_setup setup = {
+        .queues = 2, .queue_size = options->ring, .pairs = true, .mem_table = true
+    };
     int fd = connect_to(socket), r;
 
     /* Without a control queue nothing is filtered. */
@@ -47,7 +50,8 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
                        bit(TN_NET_F_CTRL_RX_EXTRA) | bit(TN_NET_F_GUEST_ANNOUNCE) |
                        bit(TN_NET_F_MQ) | bit(TN_NET_F_CTRL_MAC_ADDR) |
                        bit(TN_NET_F_CTRL_GUEST_OFFLOADS) | bit(TN_NET_F_NOTF_COAL) |
-                       bit(TN_NET_F_VQ_NOTF_COAL) | bit(TN_NET_F_RSS) | bit(TN_NET_F_HASH_REPORT);
+                       bit(TN_NET_F_VQ_NOTF_COAL) | bit(TN_NET_F_RSS) | bit(TN_NET_F_HASH_REPORT) |
+                       bit(TN_F_RING_PACKED) | bit(TN_F_IN_ORDER);
     if (!options->tso) {
         setup.without[0] |= bit(TN_NET_F_GUEST_TSO4) | bit(TN_NET_F_GUEST_TSO6) |
                             bit(TN_NET_F_GUEST_ECN) | bit(TN_NET_F_GUEST_UFO) |
