@@ -36,13 +36,13 @@ GOALS = [
 ]
 
 
-def goals(results):
+def goals(results, wanted):
     rows = []
-    for case, name, other, figure, side, bound in GOALS:
+    for case, name, other, figure, side, bound in wanted:
         ours = median(results, case, name, figure)
-        theirs = (best_qsd(results, case, figure) if other == 'QSD'
+        theirs = (1 if other is None else best_qsd(results, case, figure) if other == 'QSD'
                   else median(results, case, other, figure))
-        if ours and theirs:
+        if ours is not None and theirs:
             ratio = ours / theirs
             reached = ratio >= bound if side == 'least' else ratio <= bound
             rows.append({'case': case, 'of': name, 'to': other, 'figure': figure, 'ratio': ratio,
@@ -57,15 +57,20 @@ def spread(figure):
     return (figure['most'] - figure['least']) / figure['median'] * 100 if figure['median'] else 0
 
 
+def has(rows, figure):
+    return any(figure in row for row in rows.values())
+
+
 def has_instructions(rows):
-    return any('instructions_per_request' in row for row in rows.values())
+    return has(rows, 'instructions_per_request')
 
 
 def print_case(name, rows):
     print(f'\n{name}')
     print(f'  {"":20} {"per second":>11} {"spread":>7} {"CPU us":>8} {"p50 us":>9} '
           f'{"kicks/1000":>10} {"irqs/1000":>10}'
-          f'{" instructions" if has_instructions(rows) else ""}')
+          f'{" instructions" if has_instructions(rows) else ""}'
+          f'{"   Gbit/s     lost" if has(rows, "gbit") else ""}')
     for backend, row in rows.items():
         def cell(figure, width, digits):
             found = row.get(figure)
@@ -73,14 +78,17 @@ def print_case(name, rows):
         print(f'  {backend:20} {cell("per_second", 11, 0)} {spread(row["per_second"]):6.0f}% '
               f'{cell("cpu_us_per_request", 8, 2)} {cell("p50_us", 9, 1)} '
               f'{cell("kicks_per_1000", 10, 1)} {cell("interrupts_per_1000", 10, 1)}'
-              + (cell('instructions_per_request', 13, 0) if has_instructions(rows) else ''))
+              + (cell('instructions_per_request', 13, 0) if has_instructions(rows) else '')
+              + (cell('gbit', 9, 1) + cell('lost', 9, 0) if has(rows, 'gbit') else ''))
 
 
 def print_goals(rows):
-    words = {'per_second': 'throughput', 'cpu_us_per_request': 'CPU per request', 'p50_us': 'p50'}
+    words = {'per_second': 'throughput', 'cpu_us_per_request': 'CPU per request', 'p50_us': 'p50',
+             'interrupts_per_1000': 'irqs per 1000', 'lost': 'lost'}
     print('\nratios of medians')
     for row in rows:
-        print(f'  {row["case"]:22} {words[row["figure"]]:16} {row["of"]} to {row["to"]}: '
+        print(f'  {row["case"]:22} {words[row["figure"]]:16} {row["of"]}'
+              f'{" to " + row["to"] if row["to"] else ""}: '
               f'{row["ratio"]:5.2f}   at {row["at"]} {row["bound"]:4.2f}   '
               f'{"reached" if row["reached"] else "MISSED"}')
 
