@@ -144,7 +144,7 @@ def measure(case, name, programs, folder, run_ms, watched, log):
         command += ['--bare', 'on', '--bare-cpu', '0']
     else:
         sockets = place.sockets if case.link == 'pair' else place.sockets[:1]
-        keys = ',poll-us=off' if name == 'tenon poll off' else ''
+        keys = ',poll-us=0' if name == 'tenon poll off' else ''
         backend = Backend(testpmd(place) if name == 'testpmd'
                           else tenon(program, case, place, keys), sockets, log)
         pids = (backend.process.pid,)

@@ -79,22 +79,43 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
     return r;
 }
 
+/* A link that comes up later loses what is sent before. */
+static int await_carrier(struct net_bench *bench)
+{
+    for (unsigned i = 0; i < CONNECT_ROUNDS; i++) {
+        bool up = true;
+        for (unsigned e = 0; e < 2; e++) {
+            struct tenon_driver *driver = bench->ends[e].driver;
+            struct tnd_net_config config;
+            if (driver && tnd_has(driver, TN_NET_F_STATUS) &&
+                tnd_net_config(driver, &config) == 0) {
+                up &= (config.status & TN_NET_S_LINK_UP) != 0;
+            }
+        }
+        if (up) {
+            return 0;
+        }
+        usleep(5000);
+    }
+    return -ENETDOWN;
+}
+
 int net_open_all(struct net_bench *bench)
 {
     const struct net_options *options = bench->options;
     uint8_t *frame = net_frame_make(options);
     int r = frame ? 0 : -ENOMEM;
 
+    if (r == 0 && options->peer) {
+        r = net_peer_open(&bench->peer, options, frame);
+    }
     for (unsigned i = 0; i < 2 && r == 0; i++) {
         if (options->sockets[i]) {
             r = open_end(bench, &bench->ends[i], options->sockets[i], frame);
         }
     }
-    if (r == 0 && options->peer) {
-        r = net_peer_open(&bench->peer, options, frame);
-    }
     free(frame);
-    return r;
+    return r == 0 ? await_carrier(bench) : r;
 }
 
 void net_close_all(struct net_bench *bench)
