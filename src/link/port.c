@@ -31,7 +31,7 @@ static void on_event(void *opaque, int fd, unsigned events)
     if (port->kind->look) {
         events = port->kind->look(port, events);
     }
-    tell(port, port->stalled ? events & ~(unsigned)TENON_WRITABLE : events);
+    tell(port, events);
 }
 
 static void apply(struct tn_port *port)

@@ -169,7 +169,15 @@ static void test_whoever_sent_last_is_answered(void **state)
     assert_int_equal(rig_send(rig, 9, 2, 100), 2);
     assert_int_equal(rig->frames[1].result, -ENETDOWN);
     assert_false(tenon_link_up(rig->link));
+    assert_int_equal(to(fd_b, ours), 0);
+    put(fd_b, 10);
+    assert_int_equal(rig_expect(rig, 10, 64, 100), 1);
+    assert_true(tenon_link_up(rig->link));
     close(fd_b);
+    unlink(b); /* not even its name is left */
+    assert_int_equal(rig_send(rig, 11, 1, 100), 1);
+    assert_int_equal(rig->frames[0].result, -ENETDOWN);
+    assert_false(tenon_link_up(rig->link));
     close(fd_a);
     close(nameless);
     rig_free(rig);

@@ -73,6 +73,9 @@ static void test_an_interface_that_is_made_anew(void **state)
     assert_int_equal(rig->ready, 0); /* silence, not errors without end */
     assert_int_equal(rig_recv(rig, 1, RIG_BYTES), 0);
 
+    for (uint64_t end = tenon_now() + UINT64_C(100000000); tenon_now() < end;) {
+        tenon_worker_run(rig->worker, 10); /* it has looked in vain */
+    }
     other = tap_make("tnt6", IFF_TAP | IFF_NO_PI);
     assert_int_equal(ioctl(other, TUNSETPERSIST, 1), 0);
     close(other);
