@@ -69,10 +69,10 @@ static void test_full(void **state)
     flood(stream_length, 200000, 60000);
 }
 
-/* So short that many are cut within their lengths: a socket takes about 2200 bytes at a time. */
+/* So short that many are cut within their lengths: a socket takes some thousand bytes at a time. */
 static size_t short_length(unsigned n)
 {
-    return 50 + n % 23;
+    return 100 + n % 23;
 }
 
 static void test_full_of_short_ones(void **state)
