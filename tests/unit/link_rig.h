@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "link/link.h"
+#include "needs.h"
 
 enum { RIG_FRAMES = 64, RIG_BYTES = TENON_FRAME_BYTES_MAX, RIG_SECONDS = 30 };
 
@@ -209,6 +210,19 @@ static inline unsigned rig_expect(struct rig *rig, unsigned from, unsigned count
         rig_check(rig->data[i], from + i, bytes);
     }
     return n;
+}
+
+/* That a frame in memory which is not there fails. */
+static inline void rig_need_faults(void)
+{
+    struct iovec iov[2] = { { (void *)"x", 1 }, { (void *)16, 100 } };
+    int fds[2], r;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    r = (int)sendmsg(fds[0], &(struct msghdr){ .msg_iov = iov, .msg_iovlen = 2 }, 0);
+    close(fds[0]);
+    close(fds[1]);
+    need(r < 0, "this kernel sends less where memory is not there");
 }
 
 static inline char *rig_path(const char *name)

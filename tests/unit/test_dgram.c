@@ -116,6 +116,7 @@ static void test_a_bad_frame_stops_no_other(void **state)
     int other;
 
     (void)state;
+    rig_need_faults();
     rig = over_pair(&other);
     for (unsigned i = 0; i < 5; i++) {
         rig_frame(rig, i, 100);

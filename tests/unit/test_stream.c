@@ -132,6 +132,7 @@ static void test_many_pieces_and_no_frames(void **state)
     int other;
 
     (void)state;
+    rig_need_faults();
     rig = stream_over_pair(&other, 0);
     for (unsigned i = 0; i < PIECES; i++) {
         iov[i] = (struct iovec){ &data[i], 1 };
