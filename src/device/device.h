@@ -216,7 +216,8 @@ struct tn_slot {
     struct tn_chain chain;  /* its iovecs lie in the queue's arena */
     struct tn_table *table; /* pinned */
     struct tn_slot *next_free;
-    struct tn_held held; /* while it waits for a limit */
+    struct iovec *iovecs; /* its own few */
+    struct tn_held held;  /* while it waits for a limit */
     struct tn_spans spans;
     uint32_t arena_first, arena_count;
     uint64_t number; /* the how-manieth that its queue took */
@@ -228,6 +229,7 @@ struct tn_slots {
     struct tn_slot *free;
     struct iovec *iovecs;
     uint64_t *taken; /* a bit for each granule of iovecs */
+    size_t arena;    /* where it begins: behind those that belong to slots */
     uint32_t count, granules, words;
 };
 

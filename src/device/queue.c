@@ -274,7 +274,7 @@ static int watch_notifier(struct tn_queue *queue)
  */
 static uint32_t iovecs_for(const struct tn_queue *queue, uint32_t entries)
 {
-    uint32_t each = queue->limit.active ? TN_LIMITED_IOVECS : 4;
+    uint32_t each = queue->limit.active ? TN_LIMITED_IOVECS : 1;
 
     return (uint32_t)tn_max_u64(tn_vq_max_iovecs(queue->vq), (uint64_t)each * entries);
 }

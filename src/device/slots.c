@@ -4,8 +4,9 @@
  *
  *   slots   ring size + 1 of them, in a last-in first-out list: a quiet queue keeps touching the
  *           same few cache lines
- *   iovecs  one arena per queue in granules of four; first fit. Used up: the chain stays on the
- *           ring until some come back.
+ *   iovecs  four for each slot, which most chains are content with, and for longer ones an arena
+ *           per queue in granules of four; first fit. Used up: the chain stays on the ring until
+ *           some come back.
  *           A free arena always has room for the longest chain, so every chain is taken in the end.
  */
 #include "device/within.h"
@@ -25,9 +26,11 @@ int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count
     slots->count = count;
     slots->slot_bytes = tn_round_up(slot_bytes, 16);
     slots->granules = (iovecs + GRANULE - 1) / GRANULE;
+    slots->arena = (size_t)count * GRANULE;
     slots->words = (slots->granules + WORD_BITS - 1) / WORD_BITS;
     slots->memory = calloc(count, slots->slot_bytes);
-    slots->iovecs = calloc((size_t)slots->granules * GRANULE, sizeof(*slots->iovecs));
+    slots->iovecs =
+        calloc(slots->arena + (size_t)slots->granules * GRANULE, sizeof(*slots->iovecs));
     slots->taken = calloc(slots->words, sizeof(*slots->taken));
     if (!slots->memory || !slots->iovecs || !slots->taken) {
         tn_slots_fini(slots);
@@ -36,6 +39,7 @@ int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count
     for (uint32_t i = count; i-- > 0;) {
         struct tn_slot *slot = tn_slots_at(slots, i);
         slot->queue = queue;
+        slot->iovecs = slots->iovecs + (size_t)i * GRANULE;
         slot->next_free = slots->free;
         slots->free = slot;
     }
@@ -99,22 +103,26 @@ static uint32_t find_free(const struct tn_slots *slots, uint32_t count)
 bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t count,
                           struct iovec **out)
 {
-    uint32_t granules = (count + GRANULE - 1) / GRANULE;
-    uint32_t first = granules == 0 ? 0 : find_free(slots, granules);
-
+    if (count <= GRANULE) {
+        *out = slot->iovecs;
+        return true;
+    }
+    uint32_t granules = (count + GRANULE - 1) / GRANULE, first = find_free(slots, granules);
     if (first == slots->granules) {
         return false;
     }
     mark(slots, first, granules, true);
     slot->arena_first = first;
     slot->arena_count = granules;
-    *out = slots->iovecs + (size_t)first * GRANULE;
+    *out = slots->iovecs + slots->arena + (size_t)first * GRANULE;
     return true;
 }
 
 void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot)
 {
-    mark(slots, slot->arena_first, slot->arena_count, false);
+    if (slot->arena_count != 0) {
+        mark(slots, slot->arena_first, slot->arena_count, false);
+    }
     slot->next_free = slots->free;
     slots->free = slot;
 }

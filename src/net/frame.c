@@ -9,6 +9,8 @@
  */
 #include "net/net.h"
 
+#include <string.h>
+
 #include "base/iov.h"
 #include "base/num.h"
 #include "base/shared.h"
@@ -52,6 +54,9 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
     if (iov->iov_len == header_bytes) {
         iov++;
         count--;
+    } else if (iov->iov_len > header_bytes) {
+        iov->iov_base = (uint8_t *)iov->iov_base + header_bytes;
+        iov->iov_len -= header_bytes;
     } else {
         tn_iov_cut(&iov, &count, header_bytes, bytes - header_bytes);
     }
@@ -81,7 +86,9 @@ void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
     };
     struct iovec *iov = net_room(slot);
 
-    if (iov->iov_len >= header_bytes) {
+    if (iov->iov_len >= TN_NET_HEADER_BYTES && header_bytes == TN_NET_HEADER_BYTES) {
+        memcpy(iov->iov_base, &header, TN_NET_HEADER_BYTES);
+    } else if (iov->iov_len >= header_bytes) {
         tn_shared_copy_to(iov->iov_base, &header, header_bytes);
     } else {
         tn_iov_copy_to(iov, slot->slot.chain.writable, 0, &header, header_bytes);
@@ -122,6 +129,10 @@ void net_frame_copy(struct net_cursor *to, struct net_cursor *from, uint64_t byt
 
 uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room)
 {
+    if (room == NET_LOOK_SHORT && frame->iov->iov_len >= NET_LOOK_SHORT) {
+        memcpy(to, frame->iov->iov_base, NET_LOOK_SHORT); /* as words, without a call */
+        return NET_LOOK_SHORT;
+    }
     uint32_t done = 0, bytes = (uint32_t)tn_min_u64(frame->bytes, room);
 
     for (unsigned i = 0; done < bytes && i < frame->iov_count; i++) {

@@ -255,7 +255,7 @@ static inline struct net *net_of(const struct tn_queue *queue)
 
 /* ---- filter.c, rss.c ---- */
 
-enum { NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
+enum { NET_LOOK_SHORT = 24, NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
 
 /* As after a reset: its own address, broadcast and nothing else, but with no CTRL_RX everything. */
 void net_filter_reset(struct net_filter *filter, const uint8_t mac[6], bool ctrl_rx, bool vlans);

@@ -46,8 +46,7 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
     if (!net_up(pair->net)) {
         return NET_COUNT_LINK_DOWN;
     }
-    uint32_t seen = net_frame_look(
-        frame, head, deep ? NET_LOOK_BYTES : TENON_FRAME_HEADER_BYTES + 2 * NET_VLAN_TAG_BYTES);
+    uint32_t seen = net_frame_look(frame, head, deep ? NET_LOOK_BYTES : NET_LOOK_SHORT);
     if (is_too_long(pair, frame, head)) {
         return NET_COUNT_TOO_LONG;
     }

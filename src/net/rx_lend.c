@@ -10,6 +10,7 @@
 #include "net/rx.h"
 
 #include "base/num.h"
+#include "base/shared.h"
 
 enum outcome {
     DONE,     /* delivered, or dropped: the frame is gone */
@@ -51,7 +52,12 @@ static void fill(struct net_pair *pair, uint32_t chains, const struct iovec *iov
 {
     struct net_cursor from = { .iov = iov };
     uint64_t header = pair->net->header_bytes;
+    const struct iovec *room = net_room(net_stock_at(pair, 0));
 
+    if (room->iov_len >= header + bytes && iov->iov_len == bytes) {
+        tn_shared_move((uint8_t *)room->iov_base + header, iov->iov_base, bytes);
+        return;
+    }
     for (uint32_t i = 0; i < chains; i++) {
         const struct net_slot *slot = net_stock_at(pair, i);
         struct net_cursor to = { .iov = net_room(slot) };

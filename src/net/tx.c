@@ -140,7 +140,7 @@ static bool drain(struct net_pair *pair)
 /* A source address of its own makes it one that others may be led astray by. */
 static void watch_source(struct net_pair *pair, const struct tenon_frame *frame)
 {
-    uint8_t head[TENON_FRAME_HEADER_BYTES];
+    uint8_t head[NET_LOOK_SHORT];
 
     net_frame_look(frame, head, sizeof(head));
     if (memcmp(head + 6, pair->rules.filter.mac, 6) != 0) {

@@ -40,7 +40,7 @@ static void iovecs_never_overlap(void **state)
     struct tn_queue queue = { 0 };
     struct tn_slots slots;
     struct tn_slot *held[SLOTS] = { NULL };
-    uint8_t owner[IOVECS] = { 0 };
+    uint8_t owner[SLOTS * GRANULE + IOVECS] = { 0 };
     struct iovec *where[SLOTS];
     uint32_t size[SLOTS], random = 3;
     unsigned refused = 0;
@@ -70,7 +70,7 @@ static void iovecs_never_overlap(void **state)
             continue;
         }
         for (uint32_t j = 0; j < size[i]; j++) {
-            assert_in_range(where[i] + j - slots.iovecs, 0, IOVECS - 1);
+            assert_in_range(where[i] + j - slots.iovecs, 0, SLOTS * GRANULE + IOVECS - 1);
             assert_int_equal(owner[where[i] + j - slots.iovecs], 0);
             owner[where[i] + j - slots.iovecs] = (uint8_t)(i + 1);
         }
@@ -86,11 +86,11 @@ static void a_free_arena_takes_the_longest_chain(void **state)
     struct iovec *iov;
     (void)state;
 
-    for (uint32_t longest = 1; longest < 200; longest++) {
+    for (uint32_t longest = GRANULE + 1; longest < 200; longest++) {
         assert_int_equal(tn_slots_init(&slots, &queue, 2, sizeof(struct tn_slot), longest), 0);
         struct tn_slot *slot = tn_slots_take(&slots), *other = tn_slots_take(&slots);
         assert_true(tn_slots_take_iovecs(&slots, slot, longest, &iov));
-        assert_false(tn_slots_take_iovecs(&slots, other, 1, &iov)); /* full is full */
+        assert_false(tn_slots_take_iovecs(&slots, other, GRANULE + 1, &iov)); /* full is full */
         assert_true(tn_slots_take_iovecs(&slots, other, 0, &iov));
         tn_slots_give(&slots, slot);
         assert_true(tn_slots_take_iovecs(&slots, other, longest, &iov));
