@@ -22,7 +22,7 @@
 
 #include "net_load.h"
 
-enum { LENGTH = 4, BIG = 4 << 20 };
+enum { LENGTH = 4, BIG = 4 << 20, LARGE = 8192 };
 
 struct bare {
     const struct net_options *options;
@@ -47,7 +47,8 @@ static void prepare(struct bare *bare, const uint8_t *frame)
     }
 }
 
-static int bind_unix(int type, const char *path, const char *peer)
+static int bind_unix(const struct net_options *options, int type, const char *path,
+                     const char *peer)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0), big = BIG;
@@ -57,11 +58,15 @@ static int bind_unix(int type, const char *path, const char *peer)
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         return -errno;
     }
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
+    if (options->bytes > LARGE) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
+    }
     if (type == SOCK_STREAM) {
         int accepted = listen(fd, 1) == 0 ? accept(fd, NULL, NULL) : -1;
         close(fd);
-        setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
+        if (accepted >= 0 && options->bytes > LARGE) {
+            setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
+        }
         return accepted < 0 ? -errno : accepted;
     }
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", peer);
@@ -95,11 +100,11 @@ static int open_link(struct bare *bare)
     }
     *colon = '\0';
     if (strncmp(words, "dgram:", 6) == 0) {
-        return bind_unix(SOCK_DGRAM, colon + 1, words + 6);
+        return bind_unix(bare->options, SOCK_DGRAM, colon + 1, words + 6);
     }
     if (strcmp(words, "stream") == 0) {
         bare->head = LENGTH;
-        return bind_unix(SOCK_STREAM, colon + 1, NULL);
+        return bind_unix(bare->options, SOCK_STREAM, colon + 1, NULL);
     }
     bare->head = NET_HEADER;
     return open_tap(colon + 1);
@@ -183,12 +188,11 @@ static void loop(struct bare *bare)
 
 pid_t net_bare_start(const struct net_options *options)
 {
-    pid_t child = fork(), parent = getppid();
+    pid_t child = fork();
 
     if (child != 0) {
         return child < 0 ? -errno : child;
     }
-    (void)parent;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     net_bind_cpu(options->cpu_of);
     struct bare bare = { .options = options, .out = options->kind == NET_OUT };

@@ -18,7 +18,7 @@
 
 #include "net_load.h"
 
-enum { LENGTH = 4, ROUNDS_OF_OPEN = 400, BIG = 4 << 20 };
+enum { LENGTH = 4, ROUNDS_OF_OPEN = 400, BIG = 4 << 20, LARGE = 8192 };
 
 /* ---- frames ---- */
 
@@ -249,7 +249,8 @@ int net_peer_open(struct net_peer *peer, const struct net_options *options, cons
         peer->kind = NET_PEER_TAP;
         r = open_tap(peer, words + 4, options);
     }
-    if (r == 0 && peer->kind != NET_PEER_TAP) {
+    /* Where it holds many small frames already, more only leave the cache. */
+    if (r == 0 && peer->kind != NET_PEER_TAP && options->bytes > LARGE) {
         setsockopt(peer->fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
     }
     return r == 0 ? fill(peer, options, frame) : r;
