@@ -4,7 +4,7 @@
 #   make install    with prefix=/usr and DESTDIR=/tmp/x as usual
 #   make check      everything that a change has to pass      make demo     a Linux guest on a disk of ours
 #   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
-#   make bench      measures us beside QEMU's daemon and fio       BENCH_FLAGS=--quick: two minutes
+#   make bench      measures us beside QEMU's daemon, fio, testpmd BENCH_FLAGS=--quick: some minutes
 #   make fresh      demo and check on a bare Debian (root)
 #   make limits     how exact limits are, as the tables of docs/limits.md
 #   make faults     puts old faults in, one by one, and sees that a test goes red for each
@@ -53,7 +53,7 @@ faults:
 	tests/faults/plant.py $(if $(ONLY),--only $(ONLY))
 
 bench:
-	scripts/install-deps check
+	scripts/install-deps check bench
 	scripts/bench $(BENCH_FLAGS)
 
 limits: $(BUILD)/build.ninja
