@@ -8,6 +8,7 @@ import subprocess
 import time
 
 TAP = 'tnbench0'
+COUPLES = 8  # of devices back to back, where it is about many
 PAIR = ['tenon', 'testpmd']
 LINK = ['tenon', 'bare']
 
@@ -23,6 +24,7 @@ CASES = [
     Case('pair-64', 'pair', 'one-way', 64, PAIR + ['memcpy']),
     Case('pair-1514', 'pair', 'one-way', 1514, PAIR + ['memcpy']),
     Case('pair-1514-both', 'pair', 'both-ways', 1514, PAIR),
+    Case('pair-1514-many', 'pair', 'one-way', 1514, ['tenon', 'tenon 8 couples']),
     Case('pair-64k', 'pair', 'one-way', 65536, ['tenon', 'memcpy']),
     Case('pair-lone', 'pair', 'lone', 64, ['tenon', 'tenon poll off', 'testpmd']),
 ] + [
@@ -42,6 +44,7 @@ GOALS = [
     ('net-pair-1514', 'tenon', 'testpmd', 'cpu_us_per_request', 'most', 0.6),
     ('net-pair-1514-both', 'tenon', 'testpmd', 'per_second', 'least', 1.4),
     ('net-pair-1514-both', 'tenon', 'testpmd', 'cpu_us_per_request', 'most', 0.6),
+    ('net-pair-1514-many', 'tenon 8 couples', 'tenon', 'per_second', 'least', 0.95),
     ('net-pair-64k', 'tenon', 'memcpy', 'per_second', 'least', 0.8),
     ('net-pair-lone', 'tenon', 'testpmd', 'p50_us', 'most', 1.2),
 ] + [
@@ -67,7 +70,7 @@ def is_possible(name):
 class Place:
     """Where the sockets of one measurement are."""
     def __init__(self, folder):
-        self.sockets = [os.path.join(folder, 'va'), os.path.join(folder, 'vb')]
+        self.sockets = [os.path.join(folder, f'v{i}') for i in range(2 * COUPLES)]
         self.ours, self.theirs = os.path.join(folder, 'la'), os.path.join(folder, 'lb')
         self.clear()
 
@@ -86,20 +89,20 @@ class Place:
                 'tap': f'tap:{TAP}'}[kind]
 
 
-def tenon(program, case, place, keys):
+def tenon(program, case, sockets, place, keys):
     command = [program, 'net', '--log=error', '--workers=1', '--worker-cpus=0']
     if case.link == 'pair':
-        for socket in place.sockets:
-            command.append(f'--link=pair=bench,socket={socket}{keys}')
+        for number, socket in enumerate(sockets):
+            command.append(f'--link=pair=bench{number // 2},socket={socket}{keys}')
     else:
-        command.append(f'--link={place.link(case.link)},socket={place.sockets[0]}{keys}')
+        command.append(f'--link={place.link(case.link)},socket={sockets[0]}{keys}')
     return command
 
 
-def testpmd(place):
+def testpmd(sockets):
     return ['dpdk-testpmd', '--no-huge', '-m', '512', '--no-pci', '--no-telemetry',
             '--file-prefix=tenon-bench', '--lcores', '0@0,1@0',
-            *(f'--vdev=net_vhost{i},iface={s},queues=1' for i, s in enumerate(place.sockets)),
+            *(f'--vdev=net_vhost{i},iface={s},queues=1' for i, s in enumerate(sockets)),
             '--', '--auto-start', '--forward-mode=io', '--total-num-mbufs=4096',
             '--no-lsc-interrupt', '--disable-link-check']
 
@@ -143,10 +146,11 @@ def measure(case, name, programs, folder, run_ms, watched, log):
     elif name == 'bare':
         command += ['--bare', 'on', '--bare-cpu', '0']
     else:
-        sockets = place.sockets if case.link == 'pair' else place.sockets[:1]
+        count = 1 if case.link != 'pair' else 2 * COUPLES if name == 'tenon 8 couples' else 2
+        sockets = place.sockets[:count]
         keys = ',poll-us=0' if name == 'tenon poll off' else ''
-        backend = Backend(testpmd(place) if name == 'testpmd'
-                          else tenon(program, case, place, keys), sockets, log)
+        backend = Backend(testpmd(sockets) if name == 'testpmd'
+                          else tenon(program, case, sockets, place, keys), sockets, log)
         pids = (backend.process.pid,)
         for socket in sockets:
             command += ['--socket', socket]

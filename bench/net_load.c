@@ -22,14 +22,15 @@ static const char *const kinds[] = { "one-way", "both-ways", "in", "out", "lone"
 
 static int usage(const char *about)
 {
-    fprintf(stderr,
-            "net_load: %s\n"
-            "Usage: net_load --socket PATH [--socket PATH] [--peer dgram:OURS:THEIRS|stream:PATH|"
-            "tap:NAME]\n"
-            "       [--bare on|memcpy] [--kind one-way|both-ways|in|out|lone] [--bytes N]\n"
-            "       [--ring N] [--warm-ms N] [--run-ms N] [--tso on] [--poll on] [--pid N]\n"
-            "       [--cpu N] [--bare-cpu N]\n",
-            about);
+    fprintf(
+        stderr,
+        "net_load: %s\n"
+        "Usage: net_load --socket PATH [--socket PATH]... [--peer dgram:OURS:THEIRS|stream:PATH|"
+        "tap:NAME]\n"
+        "       [--bare on|memcpy] [--kind one-way|both-ways|in|out|lone] [--bytes N]\n"
+        "       [--ring N] [--warm-ms N] [--run-ms N] [--tso on] [--poll on] [--pid N]\n"
+        "       [--cpu N] [--bare-cpu N]\n",
+        about);
     return 2;
 }
 
@@ -47,7 +48,10 @@ static int take_kind(const char *word, enum net_kind *to)
 static int take_word(struct net_options *options, const char *name, const char *value)
 {
     if (strcmp(name, "--socket") == 0) {
-        options->sockets[options->sockets[0] ? 1 : 0] = value;
+        if (options->socket_count == NET_ENDS) {
+            return -EINVAL;
+        }
+        options->sockets[options->socket_count++] = value;
     } else if (strcmp(name, "--peer") == 0) {
         options->peer = value;
     } else if (strcmp(name, "--bare") == 0) {
@@ -149,7 +153,7 @@ int main(int argc, char **argv)
             return usage(argv[i]);
         }
     }
-    if (argc % 2 == 0 || (!options.sockets[0] && !options.bare)) {
+    if (argc % 2 == 0 || (options.socket_count == 0 && !options.bare)) {
         return usage(argc % 2 == 0 ? "an option without a value" : "no --socket");
     }
     if (options.bytes < 60 || options.bytes > 65550 || options.ring < NET_BATCH ||

@@ -16,16 +16,18 @@
 #include "spec/vring.h"
 #include "tenon_driver_net.h"
 
-enum { NET_HEADER = 12, NET_BATCH = 64, NET_PATH = 200 };
+enum { NET_HEADER = 12, NET_BATCH = 64, NET_PATH = 200, NET_ENDS = 16 };
 
 /* From the first socket's driver to the second's (or the peer), back, and so on. */
 enum net_kind { NET_ONE_WAY, NET_BOTH_WAYS, NET_IN, NET_OUT, NET_LONE };
 enum net_peer_kind { NET_PEER_NONE, NET_PEER_DGRAM, NET_PEER_STREAM, NET_PEER_TAP };
 
 struct net_options {
-    const char *sockets[2]; /* vhost-user; the second for back to back */
-    const char *peer;       /* dgram:OURS:THEIRS, stream:PATH, tap:NAME */
-    const char *bare;       /* a loop in the place of the device: dgram, stream, tap, memcpy */
+    /* vhost-user: one, or two for each couple of devices that stand back to back */
+    const char *sockets[NET_ENDS];
+    unsigned socket_count;
+    const char *peer; /* dgram:OURS:THEIRS, stream:PATH, tap:NAME */
+    const char *bare; /* a loop in the place of the device: dgram, stream, tap, memcpy */
     enum net_kind kind;
     uint32_t bytes; /* of a frame */
     unsigned ring;
@@ -121,7 +123,7 @@ struct net_end {
 
 struct net_bench {
     const struct net_options *options;
-    struct net_end ends[2];
+    struct net_end ends[NET_ENDS]; /* as the sockets: each with the next */
     struct net_peer peer;
     struct latencies latencies;
     uint64_t sent, received;

@@ -84,7 +84,7 @@ static int await_carrier(struct net_bench *bench)
 {
     for (unsigned i = 0; i < CONNECT_ROUNDS; i++) {
         bool up = true;
-        for (unsigned e = 0; e < 2; e++) {
+        for (unsigned e = 0; e < bench->options->socket_count; e++) {
             struct tenon_driver *driver = bench->ends[e].driver;
             struct tnd_net_config config;
             if (driver && tnd_has(driver, TN_NET_F_STATUS) &&
@@ -109,10 +109,8 @@ int net_open_all(struct net_bench *bench)
     if (r == 0 && options->peer) {
         r = net_peer_open(&bench->peer, options, frame);
     }
-    for (unsigned i = 0; i < 2 && r == 0; i++) {
-        if (options->sockets[i]) {
-            r = open_end(bench, &bench->ends[i], options->sockets[i], frame);
-        }
+    for (unsigned i = 0; i < options->socket_count && r == 0; i++) {
+        r = open_end(bench, &bench->ends[i], options->sockets[i], frame);
     }
     free(frame);
     return r == 0 ? await_carrier(bench) : r;
@@ -120,7 +118,7 @@ int net_open_all(struct net_bench *bench)
 
 void net_close_all(struct net_bench *bench)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < bench->options->socket_count; i++) {
         struct net_end *end = &bench->ends[i];
         tnd_free(end->driver);
         tnd_ram_free(end->ram);

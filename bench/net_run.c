@@ -67,13 +67,13 @@ static int peer_receive(struct net_bench *bench)
 static int pass(struct net_bench *bench, bool sending)
 {
     const struct net_options *options = bench->options;
-    bool peer_sends = options->kind == NET_IN || (options->bare && options->kind == NET_IN);
+    bool peer_sends = options->kind == NET_IN;
     unsigned done = 0;
     int r = 0;
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < bench->options->socket_count; i++) {
         struct net_end *end = &bench->ends[i];
-        bool sends = options->kind == NET_BOTH_WAYS || (i == 0 && options->kind != NET_IN);
+        bool sends = options->kind == NET_BOTH_WAYS || (i % 2 == 0 && options->kind != NET_IN);
         if (end->open && sends) {
             unsigned n = net_ring_send(&end->rings[NET_TX], sending ? NET_BATCH : 0);
             bench->sent += n;
@@ -97,12 +97,12 @@ static int pass(struct net_bench *bench, bool sending)
 /* Until somebody has something to do. */
 static int nap(struct net_bench *bench, bool sending, int most_ms)
 {
-    struct pollfd fds[5];
-    struct net_ring *rings[4];
+    struct pollfd fds[2 * NET_ENDS + 1];
+    struct net_ring *rings[2 * NET_ENDS];
     unsigned count = 0, all;
     bool now = false;
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < bench->options->socket_count; i++) {
         struct net_end *end = &bench->ends[i];
         for (unsigned q = 0; q < 2 && end->open; q++) {
             struct net_ring *ring = &end->rings[q];
@@ -251,7 +251,7 @@ static void sums(struct net_bench *bench, struct net_result *to)
     if (counts_by_itself(bench)) {
         peer_receive(bench);
     }
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 2 * bench->options->socket_count; i++) {
         struct net_ring *ring = &bench->ends[i / 2].rings[i % 2];
         if (bench->ends[i / 2].open) {
             net_ring_drain(ring);
