@@ -91,7 +91,7 @@ static int unix_address(struct sockaddr_un *address, const char *path)
     if (strlen(path) >= sizeof(address->sun_path)) {
         return -ENAMETOOLONG;
     }
-    strcpy(address->sun_path, path);
+    memcpy(address->sun_path, path, strlen(path) + 1);
     return 0;
 }
 
@@ -140,19 +140,18 @@ static int open_stream(struct net_peer *peer, const char *path)
 
 static uint64_t count_of_tap(const struct net_peer *peer)
 {
-    unsigned long long count = 0;
-    char path[NET_PATH + 64];
+    char path[NET_PATH + 64], digits[32] = "";
     FILE *from;
 
     snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/rx_packets", peer->name);
     from = fopen(path, "r");
     if (from) {
-        if (fscanf(from, "%llu", &count) != 1) {
-            count = 0;
+        if (!fgets(digits, sizeof(digits), from)) {
+            digits[0] = '\0';
         }
         fclose(from);
     }
-    return count;
+    return strtoull(digits, NULL, 10);
 }
 
 static void no_ipv6(const char *name)

@@ -93,8 +93,11 @@ static uint32_t get32(size_t at)
 
 static uint16_t get16(size_t at)
 {
-    return (uint16_t)(get32(at & ~(size_t)3) >>
-                      ((at % 4 != 0) == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? 16 : 0));
+    uint16_t value;
+
+    assert_true(at + 2 <= file_bytes);
+    memcpy(&value, file + at, 2);
+    return value;
 }
 
 /* The value of an option in [at, end), or 0. */
