@@ -5,6 +5,8 @@
  */
 #include "pair_rig.h"
 
+#include "loop/loop.h"
+
 enum { SLOTS = 1024 };
 
 static void test_there_and_back(void **state)
@@ -211,6 +213,38 @@ static void test_close_within_events(void **state)
     finish();
 }
 
+static unsigned deep, deepest;
+
+static void run_posts_within(struct end *end, unsigned events)
+{
+    (void)events;
+    deepest = ++deep > deepest ? deep : deepest;
+    tn_link_use_pairs(end->link, 1); /* tells every port of this side */
+    assert_true(tn_worker_run_posts(worker));
+    deep--;
+}
+
+/* A queue may run posts in the middle of its slice; events come one after another all the same. */
+static void test_events_do_not_nest(void **state)
+{
+    (void)state;
+    begin(1);
+    end_open(&a, 0, worker);
+    end_open(&b, 0, worker);
+    run();
+    end_send(&a, 1);
+    deep = deepest = 0;
+    b.on_ready = run_posts_within;
+    end_watch(&b, TENON_READABLE); /* the turn comes by a task, so posts may run in it */
+    run_some();
+    assert_true(b.readable >= 2);
+    assert_int_equal(deepest, 1);
+    end_watch(&b, 0);
+    end_read(&b, 1);
+    run();
+    finish();
+}
+
 /* A post that is under way when port, link and worker go. */
 static void test_close_with_a_post_under_way(void **state)
 {
@@ -248,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_recall),
         cmocka_unit_test(test_close_within_events),
+        cmocka_unit_test(test_events_do_not_nest),
         cmocka_unit_test(test_close_with_a_post_under_way),
         cmocka_unit_test(test_wrong_use),
     };

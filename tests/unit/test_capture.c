@@ -6,12 +6,15 @@
 #include "link_ends.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "link/pcapng.h"
 
 enum { FILE_ROOM = 1 << 20, IN = 1, OUT = 2 };
 
@@ -288,6 +291,57 @@ static void test_a_full_disk_ends_the_capture_only(void **state)
     finish();
 }
 
+/* ---- several threads ---- */
+
+enum { WRITERS = 3, WRITES = 400 };
+
+struct writer {
+    pthread_t thread;
+    struct tn_pcapng *to;
+    uint32_t number;
+};
+
+static void *write_many(void *opaque)
+{
+    struct writer *writer = opaque;
+
+    for (uint32_t i = 0; i < WRITES; i++) {
+        struct end_frame frame;
+        struct tenon_frame *one = &frame.frame;
+        end_fill(&frame, writer->number + i);
+        tn_pcapng_write(writer->to, &one, 1, 0, TN_PCAPNG_OUT, 1);
+    }
+    return NULL;
+}
+
+static void test_several_ports_write(void **state)
+{
+    static struct packet packets[WRITERS * WRITES];
+    struct writer writers[WRITERS];
+    uint32_t next[WRITERS] = { 0 };
+    struct tn_pcapng *to;
+
+    (void)state;
+    begin();
+    assert_int_equal(tn_pcapng_open(path, "pair, one end", &to), 0);
+    for (uint32_t i = 0; i < WRITERS; i++) {
+        writers[i].to = to;
+        writers[i].number = i * WRITES;
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_many, &writers[i]), 0);
+    }
+    for (uint32_t i = 0; i < WRITERS; i++) {
+        pthread_join(writers[i].thread, NULL);
+    }
+    assert_int_equal(tn_pcapng_frames(to), WRITERS * WRITES);
+    tn_pcapng_close(to);
+    assert_int_equal(read_file(packets, WRITERS * WRITES), WRITERS * WRITES);
+    for (uint32_t i = 0; i < WRITERS * WRITES; i++) {
+        uint32_t who = packets[i].number / WRITES;
+        assert_true(who < WRITERS && packets[i].number % WRITES == next[who]++);
+    }
+    finish();
+}
+
 static void test_tcpdump_reads_it(void **state)
 {
     char command[200], line[400];
@@ -342,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_only_what_was_taken),
         cmocka_unit_test(test_the_link_is_seen_through_it),
         cmocka_unit_test(test_a_full_disk_ends_the_capture_only),
+        cmocka_unit_test(test_several_ports_write),
         cmocka_unit_test(test_tcpdump_reads_it),
         cmocka_unit_test(test_files_that_cannot_be),
     };
