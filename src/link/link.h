@@ -6,7 +6,7 @@
  *   port.c unix_socket.c flat.h                            what those over descriptors share
  *   framing.c                                              frames in a stream of bytes
  *   *_open.c *_peer.c *_port.c tap_host.c                  how they are opened, and kept
- *   capture.c                                              one in front of another
+ *   capture.c pcapng.c                                     one in front of another, and its file
  *   link_grammar.c                                         from the words of --link
  *
  * Knows no virtio. A device calls the functions below; each is a thin step to the link's ops.

@@ -3,6 +3,8 @@
  * whole, and what did not pass is not; what the link does is seen through it. The file is read by a
  * parser of this test's own, and by tcpdump where there is one.
  */
+#include "capture_reader.h"
+
 #include "link_ends.h"
 
 #include <fcntl.h>
@@ -16,7 +18,7 @@
 
 #include "link/pcapng.h"
 
-enum { FILE_ROOM = 1 << 20, IN = 1, OUT = 2 };
+enum { IN = 1, OUT = 2 };
 
 static char path[64];
 static struct tenon_worker *worker;
@@ -66,112 +68,6 @@ static void finish(void)
     unlink(path);
 }
 
-/* ---- a reader of the file ---- */
-
-struct packet {
-    uint32_t number, bytes, original, direction;
-    uint64_t time;
-};
-
-static uint8_t file[FILE_ROOM];
-static size_t file_bytes;
-
-static void load(void)
-{
-    FILE *from = fopen(path, "rb");
-
-    assert_non_null(from);
-    file_bytes = fread(file, 1, sizeof(file), from);
-    fclose(from);
-}
-
-static uint32_t get32(size_t at)
-{
-    uint32_t value;
-
-    assert_true(at + 4 <= file_bytes);
-    memcpy(&value, file + at, 4);
-    return value;
-}
-
-static uint16_t get16(size_t at)
-{
-    uint16_t value;
-
-    assert_true(at + 2 <= file_bytes);
-    memcpy(&value, file + at, 2);
-    return value;
-}
-
-/* The value of an option in [at, end), or 0. */
-static size_t find_option(size_t at, size_t end, uint16_t code, uint16_t *bytes)
-{
-    while (at < end) {
-        *bytes = get16(at + 2);
-        if (get16(at) == code) {
-            return at + 4;
-        }
-        if (get16(at) == 0) {
-            break;
-        }
-        at += 4 + (*bytes + 3U) / 4 * 4;
-    }
-    assert_true(at < end); /* options end with their end */
-    return 0;
-}
-
-static void read_packet(size_t at, size_t end, struct packet *packet)
-{
-    uint16_t bytes = 0;
-    size_t option;
-
-    assert_int_equal(get32(at + 8), 0);
-    packet->time = (uint64_t)get32(at + 12) << 32 | get32(at + 16);
-    packet->bytes = get32(at + 20);
-    packet->original = get32(at + 24);
-    memcpy(&packet->number, file + at + 28, 4);
-    for (unsigned i = 4; i < packet->bytes && packet->bytes == END_BYTES; i++) {
-        assert_int_equal(file[at + 28 + i], packet->number % 251);
-    }
-    option = find_option(at + 28 + (packet->bytes + 3) / 4 * 4, end, 2, &bytes);
-    assert_true(option != 0);
-    assert_int_equal(bytes, 4);
-    packet->direction = get32(option);
-}
-
-/* All that is in the file, which has whole blocks only. */
-static unsigned read_file(struct packet *packets, unsigned room)
-{
-    unsigned count = 0;
-    uint16_t bytes = 0;
-    size_t at = 0, option;
-
-    load();
-    assert_int_equal(get32(0), 0x0a0d0d0a);
-    assert_int_equal(get32(8), 0x1a2b3c4d);
-    assert_int_equal(get16(12), 1);
-    assert_int_equal(get16(14), 0);
-    at = get32(4);
-    assert_int_equal(get32(at), 1);
-    assert_int_equal(get16(at + 8), 1); /* Ethernet */
-    option = find_option(at + 16, at + get32(at + 4) - 4, 2, &bytes);
-    assert_int_equal(bytes, strlen(tenon_link_name(links[0])));
-    assert_memory_equal(file + option, tenon_link_name(links[0]), bytes);
-    option = find_option(at + 16, at + get32(at + 4) - 4, 9, &bytes);
-    assert_int_equal(file[option], 9); /* nanoseconds */
-    for (at += get32(at + 4); at < file_bytes; at += get32(at + 4)) {
-        size_t end = at + get32(at + 4);
-        assert_int_equal(get32(at), 6);
-        assert_int_equal(get32(end - 4), get32(at + 4));
-        assert_true(count < room);
-        read_packet(at, end - 4, &packets[count++]);
-    }
-    assert_int_equal(at, file_bytes);
-    return count;
-}
-
-/* ---- tests ---- */
-
 static uint64_t real_time(void)
 {
     struct timespec now;
@@ -187,19 +83,21 @@ static void test_what_passes_is_in_the_file(void **state)
 
     (void)state;
     begin();
-    assert_int_equal(read_file(packets, 0), 0);
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 0), 0);
     end_open(&a, 0, worker);
     end_send(&a, 5); /* dropped: nobody is there, so they do not pass */
     end_open(&b, 0, worker);
     run();
     end_send(&a, 3);
-    assert_int_equal(read_file(packets, 300), 3); /* it can be read while it is written */
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 300),
+                     3); /* it can be read while it is written */
     end_send(&b, 200);
-    assert_int_equal(read_file(packets, 300), 3); /* they have not come yet */
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 300),
+                     3); /* they have not come yet */
     assert_int_equal(end_read(&a, 150), 150);
     assert_int_equal(end_read(&b, 3), 3);
     run();
-    assert_int_equal(read_file(packets, 300), 153);
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 300), 153);
     for (unsigned i = 0; i < 153; i++) {
         assert_int_equal(packets[i].direction, i < 3 ? OUT : IN);
         assert_int_equal(packets[i].number, i < 3 ? 6 + i : 1 + i - 3);
@@ -222,7 +120,7 @@ static void test_only_what_was_taken(void **state)
     end_open(&b, 0, worker);
     run();
     assert_int_equal(end_send(&a, END_FRAMES), 1024);
-    assert_int_equal(read_file(packets, 2000), 1024);
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 2000), 1024);
     assert_int_equal(end_read(&b, 2000), 1024);
     run();
     finish();
@@ -286,7 +184,7 @@ static void test_a_full_disk_ends_the_capture_only(void **state)
     assert_int_equal(end_read(&b, 200), 100);
     run();
     assert_int_equal(log_lines, 1);
-    count = read_file(packets, 100); /* whole blocks */
+    count = read_capture(path, tenon_link_name(links[0]), packets, 100); /* whole blocks */
     assert_true(count > 5 && count < 20);
     finish();
 }
@@ -334,7 +232,8 @@ static void test_several_ports_write(void **state)
     }
     assert_int_equal(tn_pcapng_frames(to), WRITERS * WRITES);
     tn_pcapng_close(to);
-    assert_int_equal(read_file(packets, WRITERS * WRITES), WRITERS * WRITES);
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, WRITERS * WRITES),
+                     WRITERS * WRITES);
     for (uint32_t i = 0; i < WRITERS * WRITES; i++) {
         uint32_t who = packets[i].number / WRITES;
         assert_true(who < WRITERS && packets[i].number % WRITES == next[who]++);
