@@ -38,12 +38,14 @@ bool tn_coalesce(struct tn_coalesce *coalesce, uint64_t now, uint32_t fresh, uin
         }
         return tell(coalesce, now);
     }
+    /* In a flood nobody waits for one frame, and twice as many are told of at once. */
+    uint64_t ns = coalesce->level > coalesce->frames ? 2 * coalesce->ns : coalesce->ns;
     from = coalesce->adaptive ? coalesce->last : coalesce->since;
-    if (now - from >= coalesce->ns) {
+    if (now - from >= ns) {
         coalesce->level = coalesce->frames;
         return tell(coalesce, now);
     }
-    *when = from + coalesce->ns;
+    *when = from + ns;
     return false;
 }
 
@@ -116,6 +118,7 @@ static void on_timer(void *opaque)
 int tn_queue_coalesce(struct tn_queue *queue, uint32_t frames, uint32_t us, bool adaptive)
 {
     struct tn_coalesce *coalesce = &queue->irq.coalesce;
+    uint32_t most = queue->slots.count / 2; /* or the driver runs out of buffers meanwhile */
     bool any = frames != 0 && us != 0;
 
     if (!queue->irq.timer && any) {
@@ -128,7 +131,7 @@ int tn_queue_coalesce(struct tn_queue *queue, uint32_t frames, uint32_t us, bool
     coalesce->ns = (uint64_t)us * 1000;
     coalesce->adaptive = adaptive;
     coalesce->level = frames;
-    coalesce->ceiling = frames * RATHER_MORE;
+    coalesce->ceiling = frames > most / RATHER_MORE ? most : frames * RATHER_MORE;
     if (queue->irq.timer && queue->vq && coalesce->held != 0) {
         hold_or_tell(queue, 0);
     }

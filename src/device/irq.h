@@ -19,9 +19,9 @@ struct tn_queue;
  * are: see tn_coalesce.
  */
 struct tn_coalesce {
-    uint32_t frames;  /* told after so many, 0: each time */
-    uint64_t ns;      /* or so long after the first; 0: each time */
-    bool adaptive;    /* a frame that comes alone is told at once, a flood more seldom */
+    uint32_t frames; /* told after so many, 0: each time */
+    uint64_t ns;     /* or so long after the first, 0: each time; adaptive: twice that in a flood */
+    bool adaptive;   /* a frame that comes alone is told at once, a flood more seldom */
     uint32_t ceiling; /* adaptive: the most that are held */
     uint32_t held, level;
     uint64_t since, last; /* the first that is held; when it was last told */

@@ -215,6 +215,7 @@ struct net_pair {
     struct tenon_port *port;
     struct tn_queue *rx, *tx; /* NULL: it does not run */
     unsigned watched;         /* what the port was last told */
+    bool link_up;             /* when the port last said that something changed */
     struct net_rules rules;   /* a copy, see rules.c */
 
     struct net_stock stock;
@@ -336,8 +337,12 @@ int net_pair_join(struct tn_queue *queue);
 bool net_pair_leave(struct tn_queue *queue);
 void net_pair_watch(struct net_pair *pair, unsigned events);
 void net_pair_unwatch(struct net_pair *pair, unsigned events);
-/* Whether there is a carrier: the embedder's word and the link's. */
+/* Whether there is a carrier: the embedder's word and the link's, who may ask the kernel. */
 bool net_up(const struct net *net);
+static inline bool net_pair_up(const struct net_pair *pair)
+{
+    return __atomic_load_n(&pair->net->carrier, __ATOMIC_RELAXED) && pair->link_up;
+}
 /* Something has changed that its queues may wait for. */
 void net_pair_look(struct net_pair *pair);
 

@@ -41,6 +41,7 @@ static void on_changed(void *opaque)
 {
     struct net_pair *pair = opaque;
 
+    pair->link_up = tenon_link_up(pair->net->link);
     tn_device_config_begin(&pair->net->device);
     tn_device_config_changed(&pair->net->device);
     net_pair_look(pair);
@@ -181,6 +182,7 @@ static int open_pair(struct net *net, unsigned index, struct tenon_worker *worke
         free(pair);
         return error;
     }
+    pair->link_up = tenon_link_up(net->link);
     net_rules_join(pair);
     *out = pair;
     return 0;

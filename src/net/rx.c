@@ -43,7 +43,7 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
     if (frame->bytes < TENON_FRAME_HEADER_BYTES) {
         return NET_COUNT_MALFORMED;
     }
-    if (!net_up(pair->net)) {
+    if (!net_pair_up(pair)) {
         return NET_COUNT_LINK_DOWN;
     }
     uint32_t seen = net_frame_look(frame, head, deep ? NET_LOOK_BYTES : NET_LOOK_SHORT);

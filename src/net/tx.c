@@ -109,7 +109,7 @@ static bool drain(struct net_pair *pair)
 {
     unsigned can = link_can(pair);
 
-    if (!net_up(pair->net)) {
+    if (!net_pair_up(pair)) {
         drop_waiting(pair, NET_COUNT_LINK_DOWN);
     }
     while (pair->tx_cut.active || pair->waiting_count > 0) {
