@@ -16,7 +16,7 @@
 #include "spec/vring.h"
 #include "tenon_driver_net.h"
 
-enum { NET_HEADER = 12, NET_BATCH = 64, NET_PATH = 200, NET_ENDS = 16 };
+enum { NET_HEADER = 12, NET_ORDINARY = 1514, NET_BATCH = 64, NET_PATH = 200, NET_ENDS = 16 };
 
 /* From the first socket's driver to the second's (or the peer), back, and so on. */
 enum net_kind { NET_ONE_WAY, NET_BOTH_WAYS, NET_IN, NET_OUT, NET_LONE };
@@ -58,7 +58,7 @@ struct net_ring {
     struct tn_desc *desc;
     struct tn_avail *avail;
     struct tn_used *used;
-    uint32_t room; /* of a buffer, the header included */
+    uint32_t used_bytes; /* receive: of each buffer, the header included */
     uint8_t *memory;
     uint16_t *idle; /* transmit: slots that are free, a ring */
     uint16_t idle_first, idle_last;

@@ -38,7 +38,9 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
                     const uint8_t *frame)
 {
     const struct net_options *options = bench->options;
-    uint32_t room = NET_HEADER + options->bytes;
+    uint32_t frame_room = NET_HEADER + options->bytes;
+    /* For whatever may come, as drivers do. */
+    uint32_t room = options->bytes > NET_ORDINARY ? frame_room : NET_HEADER + NET_ORDINARY;
     struct tnd_place place = { .gpa = 0x100000 };
     struct tnd_setup setup = {
         .queues = 2, .queue_size = options->ring, .pairs = true, .mem_table = true
@@ -73,8 +75,9 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
         r = net_ring_open(&end->rings[NET_RX], end->driver, tnd_net_rx(0), room, NULL);
     }
     if (r == 0) {
-        r = net_ring_open(&end->rings[NET_TX], end->driver, tnd_net_tx(0), room, frame);
+        r = net_ring_open(&end->rings[NET_TX], end->driver, tnd_net_tx(0), frame_room, frame);
     }
+    end->rings[NET_RX].used_bytes = frame_room;
     end->open = r == 0;
     return r;
 }

@@ -60,11 +60,9 @@ int net_ring_open(struct net_ring *ring, struct tenon_driver *driver, unsigned q
     struct tnd_ram *ram = driver->ram;
     uint32_t stride = (room + 63) & ~63u;
 
-    *ring = (struct net_ring){ .driver = driver,
-                               .queue = queue,
-                               .size = (uint16_t)from->size,
-                               .room = room,
-                               .event_idx = from->event_idx };
+    *ring = (struct net_ring){
+        .driver = driver, .queue = queue, .size = (uint16_t)from->size, .event_idx = from->event_idx
+    };
     uint64_t gpa = tnd_ram_alloc_in(ram, 0, (uint64_t)stride * from->size, 4096);
     ring->memory = tnd_ram_at(ram, gpa, (uint64_t)stride * from->size);
     ring->desc = tnd_ram_at(ram, from->desc_gpa, TN_DESC_BYTES(from->size));
@@ -108,7 +106,7 @@ static unsigned take(struct net_ring *ring, unsigned most, bool again)
         const struct tn_used_elem *elem = &ring->used->ring[ring->seen++ % ring->size];
         uint16_t slot = (uint16_t)tn_from_le32(elem->id);
         if (again) {
-            ring->errors += slot >= ring->size || tn_from_le32(elem->len) != ring->room;
+            ring->errors += slot >= ring->size || tn_from_le32(elem->len) != ring->used_bytes;
             give(ring, slot);
         } else {
             ring->idle[ring->idle_last++ % ring->size] = slot;

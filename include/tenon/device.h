@@ -24,8 +24,7 @@ struct tenon_device;
 
 /* How long a queue looks for work before it sleeps, where no microseconds are given. */
 enum {
-    TENON_POLL_AUTO = 0, /* disks: at most 200 microseconds, which is what KVM does with idle vCPUs;
-                            frames: 50 */
+    TENON_POLL_AUTO = 0, /* at most 200 microseconds, which is what KVM does with idle vCPUs */
     TENON_POLL_OFF = -1
 };
 

@@ -12,7 +12,7 @@
 #include "base/num.h"
 #include "base/opts.h"
 
-enum { POLL_AUTO_NS = 50 * 1000, POLL_MAX_US = 1000 * 1000, QUEUE_SIZE_DEFAULT = 1024 };
+enum { POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000, QUEUE_SIZE_DEFAULT = 1024 };
 
 static int refuse_pairs(const struct tenon_net_opts *opts, const struct tenon_link_info *info)
 {
