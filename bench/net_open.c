@@ -12,7 +12,7 @@
 #include "spec/virtio.h"
 #include "spec/virtio_net.h"
 
-enum { CONNECT_ROUNDS = 400 };
+enum { CONNECT_ROUNDS = 400, READY_US = 200000 };
 
 static int connect_to(const char *path)
 {
@@ -82,9 +82,10 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
     return r;
 }
 
-/* A link that comes up later loses what is sent before. */
+/* A link that comes up later loses what is sent before; and not every back-end says when it is up. */
 static int await_carrier(struct net_bench *bench)
 {
+    usleep(READY_US);
     for (unsigned i = 0; i < CONNECT_ROUNDS; i++) {
         bool up = true;
         for (unsigned e = 0; e < bench->options->socket_count; e++) {
