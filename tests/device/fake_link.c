@@ -90,6 +90,7 @@ static unsigned at_most(struct fake_port *port, unsigned count)
     unsigned most = port->link->recv_most;
 
     port->link->recv_calls++;
+    port->link->by_tester += pthread_equal(pthread_self(), port->link->tester) != 0;
     port->link->after_close += !port->open;
     return most != 0 && most < count ? most : count;
 }
@@ -185,6 +186,7 @@ static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *
 
     pthread_mutex_lock(&link->lock);
     link->send_calls++;
+    link->by_tester += pthread_equal(pthread_self(), link->tester) != 0;
     link->after_close += !port->open;
     *kept = UINT_MAX;
     for (; n < count && link->room != 0; n++) {
@@ -384,6 +386,7 @@ struct fake_link *fake_link_new(bool lends)
     assert_non_null(link);
     pthread_mutex_init(&link->lock, NULL);
     link->lends = lends;
+    link->tester = pthread_self();
     link->room = UINT32_MAX;
     link->info.pairs = 1;
     link->info.recv_batch = 64;

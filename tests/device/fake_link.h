@@ -74,8 +74,10 @@ struct fake_link {
     struct fake_frame *sent_first, *sent_last;
     unsigned sent;
     unsigned opens, closes, recv_calls, send_calls, cancelled, refused, used_pairs;
-    unsigned received;    /* frames that were taken */
-    unsigned dropped;     /* of those that were lent: with a result that is not 0 */
+    unsigned received; /* frames that were taken */
+    unsigned dropped;  /* of those that were lent: with a result that is not 0 */
+    pthread_t tester;
+    unsigned by_tester;   /* calls of send and of recv, or peek, by whoever made the link */
     unsigned after_close; /* calls of a port that is not open: a fault of the device */
     bool freed;
 };

@@ -572,6 +572,37 @@ static void receiving_never_stalls(void **state)
     flood_end(false);
 }
 
+/* ---- K18 ---- */
+
+/* Nobody who kicks does the work, and a turn is bounded: others have theirs. */
+static void k18_a_turn_is_bounded(void **state)
+{
+    enum { FRAMES = 200, TURN = 64 };
+    struct rig *rig = net_rig_new(state, NULL);
+    static struct tnd_net_packet packets[FRAMES];
+    uint8_t frame[NET_PLAIN];
+
+    assert_int_equal(tnd_net_fill(rig->driver, RX, NET_ROOM, FRAMES), 0);
+    tnd_settle(rig->driver, 5);
+    net_frame(frame, NET_PLAIN, 0, false);
+    for (unsigned i = 0; i < FRAMES; i++) {
+        net_deliver(rig, 0, NET_PLAIN, i);
+        packets[i] = (struct tnd_net_packet){ .frame = frame, .bytes = NET_PLAIN };
+        assert_int_equal(tnd_net_add(rig->driver, TX, &packets[i]), 0);
+    }
+    tnd_kick(rig->driver, TX);
+    for (unsigned turns = 1; rig->inline_ && turns <= 3; turns++) {
+        rig_crank(rig);
+        assert_in_range(fake_link_sent(rig->link), 0, turns * TURN);
+        assert_in_range(FRAMES - fake_link_waiting(rig->link, 0), 0, turns * TURN);
+    }
+    for (unsigned i = 0; i < FRAMES; i++) {
+        net_expect(rig, 0, NET_PLAIN, i);
+        assert_int_equal(tnd_net_wait(rig->driver, TX, &packets[i]), 0);
+    }
+    assert_true(rig->inline_ || fake_link_count(rig->link, &rig->link->by_tester) == 0);
+}
+
 /* ---- item 54 ---- */
 
 static void item54_free_under_a_flood(void **state)
@@ -609,6 +640,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item51_a_broken_receive_queue_leaves_transmit_alive),
     RIG_TEST(item51_a_broken_transmit_queue_leaves_receive_alive),
     RIG_TEST(receiving_never_stalls),
+    RIG_TEST(k18_a_turn_is_bounded),
     RIG_TEST_ON(item54_free_under_a_flood, RIG_MMIO),
 };
 
