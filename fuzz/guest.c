@@ -30,23 +30,33 @@ static void add_ram(struct guest *guest, unsigned which, uint64_t gpa, uint32_t 
     FUZZ_CHECK(tenon_mem_add(guest->mem, &region) == 0);
 }
 
-void guest_open(struct guest *guest, struct tenon_blk_opts *opts)
+void guest_prepare(struct guest *guest)
 {
     memset(guest, 0, sizeof(*guest));
     FUZZ_CHECK(tenon_mem_new(&guest->mem) == 0);
     add_ram(guest, 0, GUEST_BASE, GUEST_FIRST);
     add_ram(guest, 1, GUEST_BASE + GUEST_FIRST, GUEST_SECOND);
     FUZZ_CHECK(tenon_worker_new(NULL, &guest->worker) == 0);
-    opts->size = sizeof(*opts);
-    opts->workers = &guest->worker;
-    opts->worker_count = 1;
-    FUZZ_CHECK(tenon_blk_new(opts, &guest->device) == 0);
+}
+
+void guest_attach(struct guest *guest)
+{
     struct tenon_mmio_opts mmio = { .size = sizeof(mmio),
                                     .device = guest->device,
                                     .mem = guest->mem,
                                     .irq = irq,
                                     .opaque = guest };
     FUZZ_CHECK(tenon_mmio_new(&mmio, &guest->mmio) == 0);
+}
+
+void guest_open(struct guest *guest, struct tenon_blk_opts *opts)
+{
+    guest_prepare(guest);
+    opts->size = sizeof(*opts);
+    opts->workers = &guest->worker;
+    opts->worker_count = 1;
+    FUZZ_CHECK(tenon_blk_new(opts, &guest->device) == 0);
+    guest_attach(guest);
 }
 
 void guest_close(struct guest *guest)
@@ -144,9 +154,10 @@ uint64_t guest_negotiate(struct guest *guest, uint64_t wanted)
     return agreed;
 }
 
-void guest_start(struct guest *guest, uint32_t size, uint64_t desc, uint64_t avail, uint64_t used)
+void guest_queue(struct guest *guest, unsigned queue, uint32_t size, uint64_t desc, uint64_t avail,
+                 uint64_t used)
 {
-    guest_set(guest, TN_MMIO_QUEUE_SEL, 0);
+    guest_set(guest, TN_MMIO_QUEUE_SEL, queue);
     guest_set(guest, TN_MMIO_QUEUE_SIZE, size);
     guest_set(guest, TN_MMIO_QUEUE_DESC_LOW, (uint32_t)desc);
     guest_set(guest, TN_MMIO_QUEUE_DESC_HIGH, 0);
@@ -155,9 +166,19 @@ void guest_start(struct guest *guest, uint32_t size, uint64_t desc, uint64_t ava
     guest_set(guest, TN_MMIO_QUEUE_DEVICE_LOW, (uint32_t)used);
     guest_set(guest, TN_MMIO_QUEUE_DEVICE_HIGH, 0);
     guest_set(guest, TN_MMIO_QUEUE_READY, 1);
+}
+
+void guest_live(struct guest *guest)
+{
     guest_set(guest, TN_MMIO_STATUS,
               TN_STATUS_ACKNOWLEDGE | TN_STATUS_DRIVER | TN_STATUS_FEATURES_OK |
                   TN_STATUS_DRIVER_OK);
+}
+
+void guest_start(struct guest *guest, uint32_t size, uint64_t desc, uint64_t avail, uint64_t used)
+{
+    guest_queue(guest, 0, size, desc, avail, used);
+    guest_live(guest);
 }
 
 /* All of guest memory in one number, to see whether anything changed. */

@@ -1,6 +1,6 @@
 /*
- * guest.h: a small guest with one block device behind virtio-mmio, on one thread: for fuzz_mmio and
- * fuzz_blk.
+ * guest.h: a small guest with one device behind virtio-mmio, on one thread: for fuzz_mmio, fuzz_blk
+ * and fuzz_net.
  *
  *   target ──guest_set, guest_put──> registers, guest memory ──> device ──> a disk of the target's
  *            guest_crank: turns the device's worker until it has nothing to do
@@ -37,6 +37,9 @@ struct guest {
 
 /* `opts` without its workers. */
 void guest_open(struct guest *guest, struct tenon_blk_opts *opts);
+/* Its two halves, for another device: guest->device is made between them, on guest->worker. */
+void guest_prepare(struct guest *guest);
+void guest_attach(struct guest *guest);
 void guest_close(struct guest *guest);
 uint32_t guest_get(struct guest *guest, uint32_t offset);
 void guest_set(struct guest *guest, uint32_t offset, uint32_t value);
@@ -49,6 +52,10 @@ void guest_take(struct guest *guest, uint64_t gpa, void *to, uint32_t bytes);
 /* From reset to FEATURES_OK with these features of those that are offered; returns what was agreed.
  */
 uint64_t guest_negotiate(struct guest *guest, uint64_t wanted);
+/* Sets up one queue. */
+void guest_queue(struct guest *guest, unsigned queue, uint32_t size, uint64_t desc, uint64_t avail,
+                 uint64_t used);
+void guest_live(struct guest *guest);
 /* Sets up queue 0 and goes live. */
 void guest_start(struct guest *guest, uint32_t size, uint64_t desc, uint64_t avail, uint64_t used);
 uint64_t guest_sum(struct guest *guest);

@@ -37,7 +37,7 @@ static struct tnd_shape with_empties(uint32_t *cuts, unsigned at, unsigned n, en
             cuts[count++] = 1;
         }
     }
-    return (struct tnd_shape){ .cuts = cuts, .cut_count = count, .form = form };
+    return (struct tnd_shape){ .cuts = cuts, .cut_count = count, .form = form, .scatter = true };
 }
 
 static void k16_in_every_place(void **state)
