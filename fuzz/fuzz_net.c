@@ -63,6 +63,7 @@ struct rig {
     uint16_t avail_idx[QUEUES], used_seen[QUEUES];
     unsigned irqs_seen;
     uint32_t delivered, received, missed;
+    uint32_t lengths[INPUT_MAX];        /* of delivered frames, by number */
     uint64_t dropped_rx, dropped_tx;    /* counters at the last reset */
     struct expected expected[EXPECTED]; /* a ring: good transmit chains that were not sent yet */
     unsigned expected_first, expected_count;
@@ -287,6 +288,7 @@ static void check_frame(const uint8_t *data, uint32_t bytes)
         number |= (uint32_t)data[14 + i] << 8 * i;
     }
     FUZZ_CHECK(number >= rig.received && number < rig.delivered);
+    FUZZ_CHECK(bytes == rig.lengths[number]);
     net_link_frame(want, bytes, number);
     FUZZ_CHECK(memcmp(data, want, bytes) == 0);
     rig.missed += number - rig.received;
@@ -458,6 +460,7 @@ static void act(void)
         offer(TX);
     } else if (action < 10) {
         uint32_t bytes = LINK_FRAME_MIN + input_u8(&rig.in) * 5u;
+        rig.lengths[rig.delivered] = bytes;
         rig.delivered += net_link_deliver(&rig.link, bytes, rig.delivered);
     } else if (action == 10) {
         rig.link.room = input_below(&rig.in, 5);
