@@ -14,89 +14,10 @@
 
 #include <tenon/net.h>
 
-#include "guest.h"
-#include "input.h"
-#include "net_link.h"
+#include "net_fuzz.h"
 #include "spec/virtio.h"
-#include "spec/virtio_mmio.h"
-#include "spec/virtio_net.h"
-#include "spec/vring.h"
 
-enum {
-    RX,
-    TX,
-    QUEUES,
-    SIZE = 64,
-    SLOTS = 7,
-    SLOT_DESCS = 8,
-    SLOT_BYTES = 0x600,
-    HEADER = TN_NET_HEADER_BYTES,
-    RING_BYTES = 0x800, /* descriptors 0x400, then avail, then used */
-    TABLES_GPA = GUEST_BASE + QUEUES * RING_BYTES,
-    SLOTS_GPA = TABLES_GPA + QUEUES * SLOTS * SLOT_DESCS * 16,
-    EXPECTED = 256,
-    INPUT_MAX = 4096,
-    TURNS_MAX = 200
-};
-_Static_assert(SLOTS_GPA + QUEUES * SLOTS * SLOT_BYTES <= GUEST_BASE + GUEST_BYTES, "all fits");
-
-struct chain {
-    bool busy, usable;
-    struct {
-        uint32_t gpa, bytes;
-    } pieces[SLOT_DESCS]; /* in the direction of its queue */
-    unsigned count;
-    uint32_t room;
-};
-
-struct expected {
-    uint32_t bytes;
-    uint8_t data[SLOT_BYTES];
-};
-
-struct rig {
-    struct guest guest;
-    struct net_link link;
-    struct input in;
-    bool event_idx, indirect, mergeable, broken, paused_once;
-    struct chain chains[QUEUES][SLOTS];
-    uint16_t avail_idx[QUEUES], used_seen[QUEUES];
-    unsigned irqs_seen;
-    uint32_t delivered, received, missed;
-    uint32_t lengths[INPUT_MAX];        /* of delivered frames, by number */
-    uint64_t dropped_rx, dropped_tx;    /* counters at the last reset */
-    struct expected expected[EXPECTED]; /* a ring: good transmit chains that were not sent yet */
-    unsigned expected_first, expected_count;
-    uint32_t skipped;
-};
-
-static struct rig rig;
-
-static uint32_t desc_gpa(unsigned queue)
-{
-    return GUEST_BASE + queue * (uint32_t)RING_BYTES;
-}
-
-static uint32_t avail_gpa(unsigned queue)
-{
-    return desc_gpa(queue) + SIZE * 16;
-}
-
-static uint32_t used_gpa(unsigned queue)
-{
-    return avail_gpa(queue) + 0x100;
-}
-
-static uint32_t slot_gpa(unsigned queue, unsigned slot)
-{
-    return SLOTS_GPA + (queue * SLOTS + slot) * (uint32_t)SLOT_BYTES;
-}
-
-static void put16(uint64_t gpa, uint16_t value)
-{
-    le16 wire = tn_to_le16(value);
-    guest_put(&rig.guest, gpa, &wire, sizeof(wire));
-}
+struct rig rig;
 
 struct count {
     const char *name;
@@ -117,6 +38,12 @@ static uint64_t counted(const char *name, int queue)
     struct count count = { name, queue, 0 };
     tenon_device_stats(rig.guest.device, take_count, &count);
     return count.value;
+}
+
+void net_put16(uint64_t gpa, uint16_t value)
+{
+    le16 wire = tn_to_le16(value);
+    guest_put(&rig.guest, gpa, &wire, sizeof(wire));
 }
 
 /* ---- chains ---- */
@@ -217,138 +144,9 @@ static void offer(unsigned queue)
         rig.expected[last].bytes = bytes - HEADER;
         memcpy(rig.expected[last].data, data + HEADER, bytes - HEADER);
     }
-    put16(avail_gpa(queue) + 4 + 2u * (rig.avail_idx[queue]++ % SIZE), head);
-    put16(avail_gpa(queue) + 2, rig.avail_idx[queue]);
+    net_put16(avail_gpa(queue) + 4 + 2u * (rig.avail_idx[queue]++ % SIZE), head);
+    net_put16(avail_gpa(queue) + 2, rig.avail_idx[queue]);
     guest_set(&rig.guest, TN_MMIO_QUEUE_NOTIFY, queue);
-}
-
-/* ---- what comes back ---- */
-
-/* The link got a frame: the next one that is good, or one behind those that were dropped. */
-static void on_sent(void *opaque, const uint8_t *data, uint32_t bytes)
-{
-    (void)opaque;
-    for (;;) {
-        FUZZ_CHECK(rig.expected_count != 0);
-        const struct expected *e = &rig.expected[rig.expected_first];
-        rig.expected_first = (rig.expected_first + 1) % EXPECTED;
-        rig.expected_count--;
-        if (e->bytes == bytes && memcmp(e->data, data, bytes) == 0) {
-            return;
-        }
-        rig.skipped++;
-    }
-}
-
-static bool next_used(unsigned queue, struct tn_used_elem *used)
-{
-    le16 idx;
-
-    guest_take(&rig.guest, used_gpa(queue) + 2, &idx, sizeof(idx));
-    if (rig.used_seen[queue] == tn_from_le16(idx)) {
-        return false;
-    }
-    guest_take(&rig.guest, used_gpa(queue) + 4 + 8u * (rig.used_seen[queue]++ % SIZE), used,
-               sizeof(*used));
-    return true;
-}
-
-static struct chain *used_chain(unsigned queue, const struct tn_used_elem *used)
-{
-    uint32_t head = tn_from_le32(used->id);
-
-    FUZZ_CHECK(head % SLOT_DESCS == 0 && head / SLOT_DESCS < SLOTS);
-    struct chain *chain = &rig.chains[queue][head / SLOT_DESCS];
-    FUZZ_CHECK(chain->busy);
-    chain->busy = false;
-    return chain;
-}
-
-static uint32_t gather(const struct chain *chain, uint32_t bytes, uint8_t *to)
-{
-    uint32_t done = 0;
-
-    for (unsigned i = 0; i < chain->count && done < bytes; i++) {
-        uint32_t part =
-            chain->pieces[i].bytes < bytes - done ? chain->pieces[i].bytes : bytes - done;
-        guest_take(&rig.guest, chain->pieces[i].gpa, to + done, part);
-        done += part;
-    }
-    FUZZ_CHECK(done == bytes);
-    return done;
-}
-
-static void check_frame(const uint8_t *data, uint32_t bytes)
-{
-    uint8_t want[LINK_FRAME_MAX];
-    uint32_t number = 0;
-
-    FUZZ_CHECK(bytes >= LINK_FRAME_MIN && bytes <= LINK_FRAME_MAX);
-    for (unsigned i = 0; i < 4; i++) {
-        number |= (uint32_t)data[14 + i] << 8 * i;
-    }
-    FUZZ_CHECK(number >= rig.received && number < rig.delivered);
-    FUZZ_CHECK(bytes == rig.lengths[number]);
-    net_link_frame(want, bytes, number);
-    FUZZ_CHECK(memcmp(data, want, bytes) == 0);
-    rig.missed += number - rig.received;
-    rig.received = number + 1;
-}
-
-/* A frame in as many chains as its header says. */
-static unsigned take_frame(struct tn_used_elem used)
-{
-    static uint8_t data[SLOTS * SLOT_BYTES];
-    struct chain *chain = used_chain(RX, &used);
-    uint32_t bytes = tn_from_le32(used.len), total;
-    unsigned buffers;
-
-    if (bytes == 0) {
-        FUZZ_CHECK(!chain->usable || rig.paused_once); /* see tn_queue_untake */
-        return 1;
-    }
-    FUZZ_CHECK(chain->usable && bytes >= HEADER && bytes <= chain->room);
-    total = gather(chain, bytes, data);
-    buffers = data[10] | (unsigned)data[11] << 8;
-    FUZZ_CHECK(buffers >= 1 && (buffers == 1 || rig.mergeable));
-    for (unsigned i = 1; i < buffers; i++) {
-        FUZZ_CHECK(bytes == chain->room);
-        FUZZ_CHECK(next_used(RX, &used));
-        chain = used_chain(RX, &used);
-        bytes = tn_from_le32(used.len);
-        FUZZ_CHECK(chain->usable && bytes != 0 && bytes <= chain->room);
-        total += gather(chain, bytes, data + total);
-    }
-    for (unsigned i = 0; i < 10; i++) {
-        FUZZ_CHECK(data[i] == 0);
-    }
-    check_frame(data + HEADER, total - HEADER);
-    return buffers;
-}
-
-static void turn(void)
-{
-    struct tn_used_elem used;
-    unsigned answers = 0;
-
-    net_link_ready(&rig.link);
-    FUZZ_CHECK(guest_crank(&rig.guest));
-    while (next_used(RX, &used)) {
-        answers += take_frame(used);
-    }
-    while (next_used(TX, &used)) {
-        used_chain(TX, &used);
-        FUZZ_CHECK(tn_from_le32(used.len) == 0);
-        answers++;
-    }
-    FUZZ_CHECK(answers == 0 || rig.guest.irqs > rig.irqs_seen);
-    rig.irqs_seen = rig.guest.irqs;
-    for (unsigned queue = 0; rig.event_idx && queue < QUEUES; queue++) {
-        put16(avail_gpa(queue) + 4 + 2 * SIZE, rig.used_seen[queue]);
-    }
-    guest_set(&rig.guest, TN_MMIO_INTERRUPT_ACK, TN_MMIO_INT_USED_BUFFER);
-    uint32_t status = guest_get(&rig.guest, TN_MMIO_STATUS);
-    FUZZ_CHECK(rig.broken || (status & TN_STATUS_NEEDS_RESET) == 0);
 }
 
 /* ---- the device ---- */
@@ -379,7 +177,7 @@ static void start(void)
         guest_queue(&rig.guest, queue, SIZE, desc_gpa(queue), avail_gpa(queue), used_gpa(queue));
     }
     guest_live(&rig.guest);
-    turn();
+    net_watch_turn();
 }
 
 /* What was in flight is lost, what waits in the link too. */
@@ -416,11 +214,11 @@ static void break_queue(void)
 {
     unsigned queue = input_below(&rig.in, QUEUES);
 
-    put16(avail_gpa(queue) + 4 + 2u * (rig.avail_idx[queue]++ % SIZE), SIZE);
-    put16(avail_gpa(queue) + 2, rig.avail_idx[queue]);
+    net_put16(avail_gpa(queue) + 4 + 2u * (rig.avail_idx[queue]++ % SIZE), SIZE);
+    net_put16(avail_gpa(queue) + 2, rig.avail_idx[queue]);
     guest_set(&rig.guest, TN_MMIO_QUEUE_NOTIFY, queue);
     rig.broken = true;
-    turn();
+    net_watch_turn();
     reset();
 }
 
@@ -442,7 +240,7 @@ static void finish_all(void)
     for (unsigned turns = 0; is_busy(TX) || rig.link.kept_count != 0; turns++) {
         FUZZ_CHECK(turns < TURNS_MAX);
         net_link_let_go(&rig.link, LINK_KEPT);
-        turn();
+        net_watch_turn();
     }
     rig.skipped += rig.expected_count;
     rig.expected_count = 0;
@@ -477,7 +275,7 @@ static void act(void)
     } else if (input_rare(&rig.in)) {
         break_queue();
     }
-    turn();
+    net_watch_turn();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -486,7 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     rig.in = (struct input){ data, bytes < INPUT_MAX ? bytes : INPUT_MAX };
     rig.link.lends = input_u8(&rig.in) & 1;
     rig.link.room = UINT32_MAX;
-    rig.link.sent = on_sent;
+    rig.link.sent = net_watch_sent;
     struct tenon_link *link = net_link_open(&rig.link);
     guest_prepare(&rig.guest);
     struct tenon_net_opts opts = { .size = sizeof(opts),

@@ -50,11 +50,8 @@ static void serve(struct tn_task *task)
     queue->starved = false;
 
     unsigned served = queue->device->type->serve(queue, TN_TURN_BUDGET);
-    if (queue->broken || queue->starved || memory_is_gone(queue)) {
+    if (queue->broken || queue->starved || served == TN_SERVE_WAITS || memory_is_gone(queue)) {
         return; /* broken: for good. Starved: tn_queue_return looks again */
-    }
-    if (served == TN_SERVE_WAITS) {
-        return;
     }
     if (served == TN_TURN_BUDGET || queue->poll_without_kick) {
         tn_task_ready(queue->worker, &queue->serve_task);
@@ -142,9 +139,7 @@ void tn_queue_return(struct tn_slot *slot, uint32_t written)
 {
     struct tn_queue *queue = slot->queue;
 
-    if (slot->number > queue->returned) {
-        queue->returned = slot->number;
-    }
+    queue->returned = tn_max_u64(queue->returned, slot->number);
     if (queue->broken || queue->dropping) {
         tn_vq_forget(queue->vq, slot->chain.head);
         tn_queue_count(queue, TN_COUNT_DROPPED, 1);

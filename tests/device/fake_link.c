@@ -1,15 +1,15 @@
 /*
- * fake_link.c: see fake_link.h. What the ops do is on the device's workers, the rest on any thread.
- * An eventfd of each port tells its worker, so that `ready` comes again and again while it is so.
+ * fake_link.c: see fake_link.h: the device's side, on its workers. An eventfd of each port tells
+ * its worker, so that `ready` comes again and again while it is so. The test's side is in
+ * fake_link_hand.c.
  */
-#include "fake_link.h"
+#include "fake_link_parts.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -22,7 +22,7 @@ static struct fake_port *of(struct tenon_port *port)
     return (struct fake_port *)(void *)port;
 }
 
-static void set_fd(int fd, bool on)
+void fake_link_set_fd(int fd, bool on)
 {
     uint64_t count = 1;
     if (on) {
@@ -34,44 +34,8 @@ static void set_fd(int fd, bool on)
 
 /* ---- frames that wait ---- */
 
-static void lend_view(struct fake_waiting *w)
-{
-    uint32_t first = w->bytes < 9 ? w->bytes : 9; /* in the middle of an address */
-    uint32_t second = w->bytes - first < 700 ? w->bytes - first : 700;
-
-    w->iov[0] = (struct iovec){ w->data, first };
-    w->iov[1] = (struct iovec){ w->data + first, second };
-    w->iov[2] = (struct iovec){ w->data + first + second, w->bytes - first - second };
-    w->frame = (struct tenon_frame){ .iov = w->iov,
-                                     .iov_count = w->iov[2].iov_len != 0   ? 3
-                                                  : w->iov[1].iov_len != 0 ? 2
-                                                                           : 1,
-                                     .bytes = w->bytes,
-                                     .offload = w->offload };
-}
-
-void fake_link_deliver(struct fake_link *link, unsigned pair, const void *frame, uint32_t bytes,
-                       const struct tenon_offload *offload)
-{
-    struct fake_waiting *w = malloc(sizeof(*w) + bytes + 1);
-
-    assert_non_null(w);
-    memset(w, 0, sizeof(*w));
-    w->bytes = bytes;
-    w->offload = offload ? *offload : (struct tenon_offload){ .flags = 0 };
-    memcpy(w->data, frame, bytes);
-    lend_view(w);
-    pthread_mutex_lock(&link->lock);
-    struct fake_port *port = &link->ports[pair];
-    *(port->first ? &port->last->next : &port->first) = w;
-    port->last = w;
-    port->waiting++;
-    set_fd(port->rx_fd, true);
-    pthread_mutex_unlock(&link->lock);
-}
-
 /* Under the lock. */
-static struct fake_waiting *take_waiting(struct fake_port *port)
+struct fake_waiting *fake_link_take_waiting(struct fake_port *port)
 {
     struct fake_waiting *w = port->first;
 
@@ -79,7 +43,7 @@ static struct fake_waiting *take_waiting(struct fake_port *port)
     port->waiting--;
     port->link->received++;
     if (!port->first) {
-        set_fd(port->rx_fd, false);
+        fake_link_set_fd(port->rx_fd, false);
     }
     return w;
 }
@@ -118,7 +82,7 @@ static int link_recv(struct tenon_port *opaque, struct tenon_frame *const *frame
     pthread_mutex_lock(&port->link->lock);
     count = at_most(port, count);
     while (n < count && port->first) {
-        struct fake_waiting *w = take_waiting(port);
+        struct fake_waiting *w = fake_link_take_waiting(port);
         fill(frames[n++], w);
         free(w);
     }
@@ -146,7 +110,7 @@ static void link_take(struct tenon_port *opaque, unsigned count)
 
     pthread_mutex_lock(&port->link->lock);
     for (unsigned i = 0; i < count; i++) {
-        struct fake_waiting *w = take_waiting(port);
+        struct fake_waiting *w = fake_link_take_waiting(port);
         port->link->dropped += w->frame.result != 0;
         free(w);
     }
@@ -205,7 +169,7 @@ static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *
     }
     link->refused += n < count;
     if (link->room == 0) {
-        set_fd(port->tx_fd, false);
+        fake_link_set_fd(port->tx_fd, false);
     }
     *kept = n < *kept ? n : *kept;
     pthread_mutex_unlock(&link->lock);
@@ -213,7 +177,7 @@ static unsigned link_send(struct tenon_port *opaque, struct tenon_frame *const *
 }
 
 /* Those that were let go are recorded now, and their sender hears of it. */
-static void tell_sent(struct tenon_post *post)
+void fake_link_tell_sent(struct tenon_post *post)
 {
     struct fake_port *port =
         (struct fake_port *)(void *)((char *)post - offsetof(struct fake_port, sent_post));
@@ -281,7 +245,7 @@ static void link_watch(struct tenon_port *opaque, unsigned events)
     tenon_watch_set(port->tx_watch, events & TENON_WRITABLE ? TENON_READABLE : 0);
 }
 
-static void tell_changed(struct tenon_post *post)
+void fake_link_tell_changed(struct tenon_post *post)
 {
     struct fake_port *port =
         (struct fake_port *)(void *)((char *)post - offsetof(struct fake_port, changed_post));
@@ -377,31 +341,6 @@ static void link_free(void *opaque)
     ((struct fake_link *)opaque)->freed = true;
 }
 
-/* ---- for tests ---- */
-
-struct fake_link *fake_link_new(bool lends)
-{
-    struct fake_link *link = calloc(1, sizeof(*link));
-
-    assert_non_null(link);
-    pthread_mutex_init(&link->lock, NULL);
-    link->lends = lends;
-    link->tester = pthread_self();
-    link->room = UINT32_MAX;
-    link->info.pairs = 1;
-    link->info.recv_batch = 64;
-    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
-        struct fake_port *port = &link->ports[i];
-        port->link = link;
-        port->pair = i;
-        port->rx_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        port->tx_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-        port->changed_post.fn = tell_changed;
-        port->sent_post.fn = tell_sent;
-    }
-    return link;
-}
-
 int fake_link_open(struct fake_link *link, struct tenon_link **out)
 {
     const struct tenon_link_ops ops = { .size = sizeof(ops),
@@ -421,131 +360,4 @@ int fake_link_open(struct fake_link *link, struct tenon_link **out)
                                         .free = link_free };
     link->send_can_now = link->info.send_can;
     return tenon_link_open_custom(&ops, link, out);
-}
-
-void fake_link_free(struct fake_link *link)
-{
-    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
-        while (link->ports[i].first) {
-            free(take_waiting(&link->ports[i]));
-        }
-        close(link->ports[i].rx_fd);
-        close(link->ports[i].tx_fd);
-    }
-    while (link->sent_first) {
-        free(fake_link_take_sent(link));
-    }
-    pthread_mutex_destroy(&link->lock);
-    free(link);
-}
-
-unsigned fake_link_count(struct fake_link *link, const unsigned *counter)
-{
-    pthread_mutex_lock(&link->lock);
-    unsigned n = *counter;
-    pthread_mutex_unlock(&link->lock);
-    return n;
-}
-
-unsigned fake_link_waiting(struct fake_link *link, unsigned pair)
-{
-    return fake_link_count(link, &link->ports[pair].waiting);
-}
-
-unsigned fake_link_sent(struct fake_link *link)
-{
-    return fake_link_count(link, &link->sent);
-}
-
-unsigned fake_link_kept(struct fake_link *link, unsigned pair)
-{
-    return fake_link_count(link, &link->ports[pair].kept_count);
-}
-
-struct fake_frame *fake_link_take_sent(struct fake_link *link)
-{
-    pthread_mutex_lock(&link->lock);
-    struct fake_frame *f = link->sent_first;
-    link->sent_first = f ? f->next : NULL;
-    pthread_mutex_unlock(&link->lock);
-    return f;
-}
-
-void fake_link_set_room(struct fake_link *link, uint32_t frames)
-{
-    pthread_mutex_lock(&link->lock);
-    link->room = frames;
-    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
-        set_fd(link->ports[i].tx_fd, frames != 0);
-    }
-    pthread_mutex_unlock(&link->lock);
-}
-
-void fake_link_set_down(struct fake_link *link, bool down)
-{
-    __atomic_store_n(&link->down, down, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
-        pthread_mutex_lock(&link->lock);
-        struct tenon_worker *worker = link->ports[i].open ? link->ports[i].worker : NULL;
-        pthread_mutex_unlock(&link->lock);
-        if (worker) {
-            tenon_worker_post(worker, &link->ports[i].changed_post);
-        }
-    }
-}
-
-void fake_link_set_error(struct fake_link *link, int error)
-{
-    pthread_mutex_lock(&link->lock);
-    link->send_error = error;
-    pthread_mutex_unlock(&link->lock);
-}
-
-void fake_link_set_keep(struct fake_link *link, bool keep)
-{
-    pthread_mutex_lock(&link->lock);
-    link->keep = keep;
-    pthread_mutex_unlock(&link->lock);
-}
-
-void fake_link_set_recv_most(struct fake_link *link, unsigned frames)
-{
-    pthread_mutex_lock(&link->lock);
-    link->recv_most = frames;
-    pthread_mutex_unlock(&link->lock);
-}
-
-void fake_link_let_go(struct fake_link *link, unsigned pair, unsigned frames)
-{
-    struct fake_port *port = &link->ports[pair];
-
-    pthread_mutex_lock(&link->lock);
-    unsigned held = port->kept_count - port->let_go;
-    port->let_go += frames < held ? frames : held;
-    struct tenon_worker *worker = port->open ? port->worker : NULL;
-    pthread_mutex_unlock(&link->lock);
-    if (worker) {
-        tenon_worker_post(worker, &port->sent_post);
-    }
-}
-
-void fake_link_forget(struct fake_link *link, unsigned pair)
-{
-    pthread_mutex_lock(&link->lock);
-    while (link->ports[pair].first) {
-        free(take_waiting(&link->ports[pair]));
-    }
-    pthread_mutex_unlock(&link->lock);
-}
-
-void fake_link_release_all(struct fake_link *link)
-{
-    fake_link_set_keep(link, false);
-    pthread_mutex_lock(&link->lock);
-    link->reading = 0;
-    pthread_mutex_unlock(&link->lock);
-    fake_link_set_room(link, UINT32_MAX);
-    for (unsigned i = 0; i < FAKE_PAIRS; i++) {
-        fake_link_let_go(link, i, FAKE_KEPT);
-    }
 }

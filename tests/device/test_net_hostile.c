@@ -3,6 +3,8 @@
  * chains that are bent at random (item 56), and rings that change while they are read (item 59).
  * Each frame arrives whole or not at all, each chain comes back once, and no byte changes but where
  * a descriptor allows it.
+ *
+ * Long because: three kinds of foul play that have little to do with each other.
  */
 #include <errno.h>
 

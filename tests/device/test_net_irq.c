@@ -4,6 +4,8 @@
  *
  * Where time matters the clock stands, and there is no thread: what comes does not depend on the
  * machine.
+ *
+ * Long because: a list of short cases that have nothing to do with each other.
  */
 #include <errno.h>
 

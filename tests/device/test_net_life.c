@@ -1,6 +1,8 @@
 /*
  * test_net_life.c: pause, resume, reset and stop of a network device, idle and under a flood: items
  * 51, 52 and 54 of the conformance list; and that receiving never stalls (CVE-2020-16843).
+ *
+ * Long because: all of it goes over the same flood, and each case is short.
  */
 #include <errno.h>
 #include <pthread.h>
