@@ -56,7 +56,10 @@ static void features(const struct tenon_device *device, uint64_t out[2])
     out[0] |= net->ctrl ? ctrl_features(net) : 0;
 }
 
-/* What needs another feature comes with it (NET-05). */
+/*
+ * What needs another feature comes with it (NET-05). But QEMU keeps the control queue to itself,
+ * and passes on these of those that need it.
+ */
 static bool accepts(const struct tenon_device *device, const uint64_t chosen[2])
 {
     const struct net *net = (const struct net *)(const void *)device;
@@ -65,7 +68,8 @@ static bool accepts(const struct tenon_device *device, const uint64_t chosen[2])
     uint64_t offloads =
         net_offload_host_features(TENON_CAN_ALL) | net_offload_guest_features(TENON_CAN_ALL);
     uint64_t ctrl = ctrl_features(net) & ~bit(TN_NET_F_CTRL_GUEST_OFFLOADS) &
-                    ~bit(TN_NET_F_HASH_REPORT) & ~bit(TN_NET_F_CTRL_VQ);
+                    ~bit(TN_NET_F_HASH_REPORT) & ~bit(TN_NET_F_CTRL_VQ) &
+                    ~bit(TN_NET_F_GUEST_ANNOUNCE) & ~bit(TN_NET_F_MQ) & ~bit(TN_NET_F_RSS);
 
     return (chosen[0] & offloads) == (host | guest) &&
            ((chosen[0] & ctrl) == 0 || (chosen[0] & bit(TN_NET_F_CTRL_VQ)) != 0);
