@@ -153,6 +153,7 @@ static enum tn_vu_outcome add_region(struct tenon_vhost_user *server,
         return tn_vu_say(server, TN_VU_MALFORMED, "%s", tenon_error());
     }
     slot->region = *region;
+    slot->times = 1;
     memory->count++;
     tn_view_refresh(&memory->view);
     return TN_VU_DONE;
@@ -209,16 +210,22 @@ static const char *check_table(const struct tn_vu_message *m)
     return NULL;
 }
 
-/* The region of the message that is the slot's, file and all; or -1. */
+/* Whether the slot has this region, file and all. */
+static bool is_same(const struct tn_slot_region *slot, const struct tn_vu_region *region, int fd)
+{
+    struct tn_slot_file file;
+
+    return memcmp(region, &slot->region, sizeof(slot->region)) == 0 && file_of(fd, &file) &&
+           file.device == slot->file.device && file.inode == slot->file.inode;
+}
+
+/* The region of the message that is the slot's; or -1. */
 static int same_region(const struct tn_slot_region *slot, const struct tn_vu_message *m)
 {
     const struct tn_vu_mem_table *table = &m->payload.table;
-    struct tn_slot_file file;
 
     for (unsigned i = 0; i < table->count; i++) {
-        if (memcmp(&table->regions[i], &slot->region, sizeof(slot->region)) == 0 &&
-            file_of(m->fds[i], &file) && file.device == slot->file.device &&
-            file.inode == slot->file.inode) {
+        if (is_same(slot, &table->regions[i], m->fds[i])) {
             return (int)i;
         }
     }
@@ -241,6 +248,7 @@ static enum tn_vu_outcome apply(struct tenon_vhost_user *server)
         int same = same_region(&server->memory.slots[i], m);
         if (same >= 0) {
             known[same] = true;
+            server->memory.slots[i].times = 1;
         } else {
             remove_slot(server, i);
         }
@@ -273,6 +281,10 @@ enum tn_vu_outcome tn_memtable_set(struct tenon_vhost_user *server, struct tn_vu
 
 /* ---- ADD_MEM_REG, REM_MEM_REG ---- */
 
+/*
+ * QEMU before 8.0 tells of each region once for each pair of queues of a network device, and takes
+ * it back as often.
+ */
 enum tn_vu_outcome tn_memtable_add(struct tenon_vhost_user *server, struct tn_vu_message *m)
 {
     const struct tn_vu_region *region = &m->payload.region.region;
@@ -282,7 +294,12 @@ enum tn_vu_outcome tn_memtable_add(struct tenon_vhost_user *server, struct tn_vu
         return tn_vu_say(server, TN_VU_MALFORMED, "%s", why);
     }
     for (unsigned i = 0; i < server->memory.count; i++) {
-        if (overlaps(region, &server->memory.slots[i].region)) {
+        struct tn_slot_region *slot = &server->memory.slots[i];
+        if (is_same(slot, region, m->fds[0])) {
+            slot->times++;
+            return TN_VU_DONE;
+        }
+        if (overlaps(region, &slot->region)) {
             return tn_vu_say(server, TN_VU_MALFORMED, "memory regions overlap");
         }
     }
@@ -304,9 +321,14 @@ enum tn_vu_outcome tn_memtable_remove(struct tenon_vhost_user *server, struct tn
     const struct tn_vu_region *gone = &m->payload.region.region;
 
     for (unsigned i = 0; i < server->memory.count; i++) {
-        const struct tn_vu_region *region = &server->memory.slots[i].region;
+        struct tn_slot_region *slot = &server->memory.slots[i];
+        const struct tn_vu_region *region = &slot->region;
         if (region->gpa == gone->gpa && region->user == gone->user &&
             region->bytes == gone->bytes) {
+            if (slot->times > 1) {
+                slot->times--;
+                return TN_VU_DONE;
+            }
             remove_slot(server, i);
             return tn_vu_wait(server, remove_over);
         }

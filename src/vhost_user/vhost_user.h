@@ -91,6 +91,7 @@ struct tn_slot_file {
 struct tn_slot_region {
     struct tn_vu_region region;
     struct tn_slot_file file;
+    unsigned times; /* that it was added, see tn_memtable_add */
 };
 
 struct tn_memtable {

@@ -466,6 +466,31 @@ static void remove_region_matches_without_the_offset_VU_28_29(void **state)
     rig_check_alive(rig, 0);
 }
 
+/* QEMU before 8.0 adds each region once for each pair of queues, and removes it as often. */
+static void regions_that_are_added_again_are_counted(void **state)
+{
+    struct rig *rig = rig_new(state, NULL);
+    struct tenon_driver *d = rig->driver;
+    int r = tnd_ram_add(rig->ram, 0x10000000, 4096);
+    struct tnd_used used;
+
+    rig_check_alive(rig, 0); /* now the queue has all its descriptors */
+    unsigned before = count_fds();
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(tnd_vhost_add_region(d, (unsigned)r), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tnd_vhost_remove_region(d, (unsigned)r), 0);
+        struct chain c = put_chain(rig, 0, (unsigned)r, TN_BLK_T_IN, 0);
+        assert_int_equal(tnd_wait_used(d, 0, &used), 0);
+        assert_int_equal(chain_status(rig, &c), TN_BLK_S_OK);
+    }
+    assert_int_equal(tnd_vhost_remove_region(d, (unsigned)r), 0);
+    assert_int_equal(tnd_vhost_remove_region(d, (unsigned)r), -EREMOTEIO);
+    await_fds(rig, before);
+    rig_check_alive(rig, 0);
+}
+
 /* ---- enable rules ---- */
 
 /* VU-50: without bit 30 all rings are enabled; bits that look like the number 30 fool nobody. */
@@ -828,6 +853,7 @@ static const struct rig_case cases[] = {
     VHOST_TEST(status_walk_VU_59_60),
     VHOST_TEST(hundreds_of_memory_regions_VU_26_27_28),
     VHOST_TEST(remove_region_matches_without_the_offset_VU_28_29),
+    VHOST_TEST(regions_that_are_added_again_are_counted),
     VHOST_TEST(enabled_without_protocol_features_VU_50),
     VHOST_TEST(bit_30_alone_enables_nothing_VU_50),
     VHOST_TEST(enable_and_disable_VU_47_48),
