@@ -19,10 +19,10 @@ bool admin_open(struct admin *admin, const struct admin_options *options,
     return !options->metrics || admin->metrics;
 }
 
-bool admin_add(struct admin *admin, const struct control_disk *disk)
+bool admin_add(struct admin *admin, struct opened *opened, const bool *connected)
 {
-    return (!admin->control || control_add(admin->control, disk)) &&
-           (!admin->metrics || metrics_add(admin->metrics, disk->device));
+    return (!admin->control || control_add(admin->control, opened, connected)) &&
+           (!admin->metrics || metrics_add(admin->metrics, opened));
 }
 
 void admin_close(struct admin *admin)

@@ -22,8 +22,8 @@ struct admin {
 /* Opens what is wanted. False: reported; close it either way. */
 bool admin_open(struct admin *admin, const struct admin_options *options,
                 struct tenon_worker *worker, void (*quit)(void *opaque), void *opaque);
-/* One more disk. False: reported. */
-bool admin_add(struct admin *admin, const struct control_disk *disk);
+/* One more device, see control_add. False: reported. */
+bool admin_add(struct admin *admin, struct opened *opened, const bool *connected);
 void admin_close(struct admin *admin);
 
 #endif

@@ -13,27 +13,33 @@
 
 enum { MAX_OPTIONS = 32, MAX_NAME = 64 };
 
-void args_begin(struct args *args, int argc, char **argv)
+void args_begin(struct args *args, int argc, char **argv, const struct args_option *table,
+                const struct args_option *more)
 {
-    *args = (struct args){ .argc = argc, .argv = argv, .next = 1 };
+    *args = (struct args){ .argc = argc, .argv = argv, .next = 1, .tables = { table, more } };
 }
 
-static const struct args_option *find(const struct args_option *table, const char *name,
-                                      size_t bytes)
+static const struct args_option *find(const struct args *args, const char *name, size_t bytes)
 {
-    for (; table->name; table++) {
-        if (strlen(table->name) == bytes && memcmp(table->name, name, bytes) == 0) {
-            return table;
+    for (int t = 0; t < 2; t++) {
+        for (const struct args_option *at = args->tables[t]; at && at->name; at++) {
+            if (strlen(at->name) == bytes && memcmp(at->name, name, bytes) == 0) {
+                return at;
+            }
         }
     }
     return NULL;
 }
 
-static void refuse_unknown(const struct args_option *table, const char *word, size_t bytes)
+static void refuse_unknown(const struct args *args, const char *word, size_t bytes)
 {
     const char *names[MAX_OPTIONS + 1] = { NULL };
-    for (int i = 0; i < MAX_OPTIONS && table[i].name; i++) {
-        names[i] = table[i].name;
+    int count = 0;
+    for (int t = 0; t < 2; t++) {
+        for (const struct args_option *at = args->tables[t]; at && at->name && count < MAX_OPTIONS;
+             at++) {
+            names[count++] = at->name;
+        }
     }
     char name[MAX_NAME];
     size_t kept = bytes < sizeof(name) - 1 ? bytes : sizeof(name) - 1;
@@ -48,13 +54,13 @@ static void refuse_unknown(const struct args_option *table, const char *word, si
 }
 
 /* `word` begins with two dashes. */
-static int long_option(struct args *args, const struct args_option *table, const char *word)
+static int long_option(struct args *args, const char *word)
 {
     const char *name = word + 2;
     size_t bytes = strcspn(name, "=");
-    const struct args_option *option = find(table, name, bytes);
+    const struct args_option *option = find(args, name, bytes);
     if (!option) {
-        refuse_unknown(table, name, bytes);
+        refuse_unknown(args, name, bytes);
         return ARGS_WRONG;
     }
     const char *attached = name[bytes] == '=' ? name + bytes + 1 : NULL;
@@ -78,7 +84,7 @@ static int long_option(struct args *args, const struct args_option *table, const
     return option->id;
 }
 
-int args_next(struct args *args, const struct args_option *table)
+int args_next(struct args *args)
 {
     args->value = NULL;
     if (args->next >= args->argc) {
@@ -99,9 +105,9 @@ int args_next(struct args *args, const struct args_option *table)
     }
     if (strcmp(word, "--") == 0) {
         args->operands_only = true;
-        return args_next(args, table);
+        return args_next(args);
     }
-    return long_option(args, table, word);
+    return long_option(args, word);
 }
 
 bool args_number(const char *text, int base, unsigned long min, unsigned long max,

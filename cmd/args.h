@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* A table of these ends with a NULL name. */
+/* A table of these ends with a NULL name. Ids are those of one enum, also over several tables. */
 struct args_option {
     const char *name;  /* without the dashes */
     const char *value; /* what its value is called in messages; NULL: it takes none */
@@ -26,14 +26,16 @@ struct args {
     char **argv;
     int next;
     bool operands_only; /* "--" has been seen */
-    const char *value;  /* of the option or operand returned last */
+    const struct args_option *tables[2];
+    const char *value; /* of the option or operand returned last */
 };
 
-/* Begins behind argv[0]. */
-void args_begin(struct args *args, int argc, char **argv);
+/* Begins behind argv[0]. `more`: a second table; NULL: none. */
+void args_begin(struct args *args, int argc, char **argv, const struct args_option *table,
+                const struct args_option *more);
 
 /* The next option's id, or one of ARGS_*. */
-int args_next(struct args *args, const struct args_option *table);
+int args_next(struct args *args);
 
 /* Keeps an option's value; an option that was given before is reported, and false. */
 bool args_once(const char *name, const char *value, const char **to);

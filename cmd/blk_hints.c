@@ -26,10 +26,10 @@ static void put_path(const char *path, bool double_commas)
 }
 
 /* One -chardev and -device for each disk; quotes for the shell only where a path is. */
-static void put_qemu_disks(const struct blk_options *options, const char *device)
+static void put_qemu_disks(const struct serve_options *options, const char *device)
 {
     for (unsigned i = 0; i < options->list.count; i++) {
-        const struct disk_options *disk = &options->list.disks[i];
+        const struct device_options *disk = &options->list.devices[i];
         if (disk->is_operand && disk->socket) {
             printf(" \\\n    -chardev 'socket,id=disk%u,path=", i);
             put_path(disk->socket, true);
@@ -39,16 +39,16 @@ static void put_qemu_disks(const struct blk_options *options, const char *device
     puts("");
 }
 
-static unsigned count_operands(const struct blk_options *options)
+static unsigned count_operands(const struct serve_options *options)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < options->list.count; i++) {
-        count += options->list.disks[i].is_operand && options->list.disks[i].socket;
+        count += options->list.devices[i].is_operand && options->list.devices[i].socket;
     }
     return count;
 }
 
-void blk_hints_print(const struct blk_options *options)
+void blk_hints_print(const struct serve_options *options)
 {
     if (count_operands(options) == 0) {
         return;
@@ -66,9 +66,9 @@ void blk_hints_print(const struct blk_options *options)
     put_qemu_disks(options, "vhost-user-blk-pci");
     fputs("\nCloud Hypervisor:\n    --memory size=1G,shared=on --disk", stdout);
     for (unsigned i = 0; i < options->list.count; i++) {
-        if (options->list.disks[i].is_operand && options->list.disks[i].socket) {
+        if (options->list.devices[i].is_operand && options->list.devices[i].socket) {
             fputs(" 'vhost_user=true,socket=", stdout);
-            put_path(options->list.disks[i].socket, false);
+            put_path(options->list.devices[i].socket, false);
             fputs("'", stdout);
         }
     }

@@ -5,9 +5,9 @@
 #ifndef TENON_BLK_HINTS_H
 #define TENON_BLK_HINTS_H
 
-#include "blk_options.h"
+#include "serve_options.h"
 
 /* For the disks that were given as operands; prints nothing when there is none. */
-void blk_hints_print(const struct blk_options *options);
+void blk_hints_print(const struct serve_options *options);
 
 #endif

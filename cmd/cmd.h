@@ -1,10 +1,10 @@
 /*
  * cmd.h: what the parts of the `tenon` program share: its subcommands and its exit codes.
  *
- *   tenon.c ──> cmd_blk.c ──> blk_options.c   what was asked for      (both: disk_options.c)
- *                         ──> blk_service.c   sockets, sessions
+ *   tenon.c ──> cmd_blk.c ──> serve_options.c   what was asked for    (all: device_options.h)
+ *           ──> cmd_net.c ──> serve.c           sockets, sessions     (all: devices.h)
  *           ──> cmd_run.c ──> run_options.c
- *                         ──> run_service.c   a machine (vmm/), its console (terminal.c)
+ *                         ──> run_service.c     a machine (vmm/), its console (terminal.c)
  *   daemon.c    signals, readiness, closed descriptors
  *   report.c    every line that is printed to the user
  *
@@ -27,6 +27,7 @@ enum exit_code {
 
 /* Each takes its own name as argv[0] and returns an exit code. */
 int cmd_blk(int argc, char **argv);
+int cmd_net(int argc, char **argv);
 /* Only where TENON_RUN is defined: there is a vmm/ for this machine. */
 int cmd_run(int argc, char **argv);
 /* Only where TENON_CONTROL is defined: built with json-c. */

@@ -1,15 +1,9 @@
 /*
  * cmd_blk.c: `tenon blk`: raw disk images over vhost-user. Here is what it says about itself; the
- * options are read in blk_options.c, and blk_service.c does the work.
+ * options are read in serve_options.c, and serve.c does the work.
  */
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "blk_options.h"
-#include "blk_service.h"
 #include "cmd.h"
-#include "sockets.h"
+#include "serve.h"
 
 static const char help[] =
     "Usage: tenon blk [OPTION]... [IMAGE]...\n"
@@ -43,36 +37,7 @@ static const char capabilities[] = "{\n"
                                    "  \"features\": [\"read-only\", \"blk-file\"]\n"
                                    "}\n";
 
-static int print(const char *text)
-{
-    return fputs(text, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_CANNOT;
-}
-
-static bool asks_capabilities(int argc, char **argv)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--print-capabilities") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int cmd_blk(int argc, char **argv)
 {
-    /* VU-104: all other options are ignored, also wrong ones. */
-    if (asks_capabilities(argc, argv)) {
-        return print(capabilities);
-    }
-    int passed = socket_count_passed();
-    if (passed < 0) {
-        return EXIT_USAGE;
-    }
-    struct blk_options options;
-    int result = EXIT_USAGE;
-    if (blk_options_read(&options, argc, argv, passed)) {
-        result = options.help ? print(help) : blk_service_run(&options);
-    }
-    blk_options_free(&options);
-    return result;
+    return serve_main(DEVICE_DISK, argc, argv, help, capabilities);
 }

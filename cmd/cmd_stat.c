@@ -41,8 +41,8 @@ static bool read_options(struct stat_options *options, int argc, char **argv)
 {
     struct args args;
     int id;
-    args_begin(&args, argc, argv);
-    while ((id = args_next(&args, table)) != ARGS_END) {
+    args_begin(&args, argc, argv, table, NULL);
+    while ((id = args_next(&args)) != ARGS_END) {
         if (id == ARGS_WRONG) {
             return false;
         }

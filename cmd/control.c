@@ -68,17 +68,20 @@ struct control *control_open(const char *path, struct tenon_worker *worker,
     return control;
 }
 
-bool control_add(struct control *control, const struct control_disk *disk)
+bool control_add(struct control *control, struct opened *opened, const bool *connected)
 {
-    struct control_disk *grown =
-        realloc(control->disks, (control->disk_count + 1) * sizeof(*grown));
+    struct control_device *grown =
+        realloc(control->devices, (control->device_count + 1) * sizeof(*grown));
     if (!grown) {
         report_error("out of memory");
         return false;
     }
-    control->disks = grown;
-    grown[control->disk_count++] = *disk;
-    disk_news_listen(disk->news, control->peers.worker, control_hear, control);
+    control->devices = grown;
+    grown[control->device_count++] =
+        (struct control_device){ .opened = opened, .connected = connected };
+    if (opened->options->kind == DEVICE_DISK) {
+        disk_news_listen(opened->options->disk.news, control->peers.worker, control_hear, control);
+    }
     return true;
 }
 
@@ -87,13 +90,16 @@ void control_close(struct control *control)
     if (!control) {
         return;
     }
-    for (unsigned i = 0; i < control->disk_count; i++) {
-        disk_news_listen(control->disks[i].news, NULL, NULL, NULL);
+    for (unsigned i = 0; i < control->device_count; i++) {
+        const struct device_options *options = control->devices[i].opened->options;
+        if (options->kind == DEVICE_DISK) {
+            disk_news_listen(options->disk.news, NULL, NULL, NULL);
+        }
     }
     control_forget(control);
     peers_close(&control->peers);
     tenon_timer_free(control->timer);
     socket_remove(&control->socket);
-    free(control->disks);
+    free(control->devices);
     free(control);
 }

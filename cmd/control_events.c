@@ -16,12 +16,12 @@ static void add_parked(void *opaque, const char *name, int queue, uint64_t value
     *sum += strcmp(name, "parked_now") == 0 ? value : 0;
 }
 
-void control_add_parked(const struct control_disk *disk, struct json_object *to, const char *why)
+void control_add_parked(const struct control_device *disk, struct json_object *to, const char *why)
 {
     uint64_t parked = 0;
     char last[NEWS_BYTES];
-    tenon_device_stats(disk->device, add_parked, &parked);
-    disk_news_last(disk->news, last);
+    tenon_device_stats(disk->opened->device, add_parked, &parked);
+    disk_news_last(disk->opened->options->disk.news, last);
     json_object_object_add(to, "parked", json_object_new_uint64(parked));
     json_object_object_add(to, why, last[0] ? json_object_new_string(last) : NULL);
 }
@@ -40,12 +40,13 @@ static void tell(struct peers *peers, struct json_object *event)
 void control_hear(void *opaque, struct disk_news *news)
 {
     struct control *control = opaque;
-    for (unsigned i = 0; i < control->disk_count; i++) {
-        const struct control_disk *disk = &control->disks[i];
-        if (disk->news == news) {
+    for (unsigned i = 0; i < control->device_count; i++) {
+        const struct control_device *disk = &control->devices[i];
+        const struct device_options *options = disk->opened->options;
+        if (options->kind == DEVICE_DISK && options->disk.news == news) {
             struct json_object *event = json_object_new_object();
             json_object_object_add(event, "event", json_object_new_string("parked"));
-            json_object_object_add(event, "disk", json_object_new_string(disk->name));
+            json_object_object_add(event, "disk", json_object_new_string(options->name));
             control_add_parked(disk, event, "error");
             tell(&control->peers, event);
             json_object_put(event);

@@ -1,6 +1,6 @@
 /*
- * control_limits.c: changing what a disk may do per second while it serves. What is given replaces
- * all of its limits; those that stay the same are not refilled. Groups keep theirs.
+ * control_limits.c: changing what a device may do per second while it serves. What is given
+ * replaces all of its limits; those that stay the same are not refilled. Groups keep theirs.
  */
 #include <string.h>
 
@@ -23,16 +23,19 @@ static uint64_t number_of(struct json_object *value)
 }
 
 /* False: answered with an error. */
-static bool read_limits(struct asker *asker, struct json_object *wanted,
+static bool read_limits(struct asker *asker, struct json_object *wanted, enum device_kind kind,
                         struct tenon_limits *limits)
 {
+    const char *const *keys = kind == DEVICE_DISK ? limit_disk_keys : limit_net_keys;
+    *limits = (struct tenon_limits){ .size = sizeof(*limits) };
     json_object_object_foreach(wanted, name, value)
     {
-        if (!limit_is_key(name)) {
-            const char *nearest = tenon_nearest(name, limit_keys);
-            control_error(asker, "there is no limit '%s'; %s%s%sthe keys are those of --disk", name,
-                          nearest ? "did you mean '" : "", nearest ? nearest : "",
-                          nearest ? "'? " : "");
+        if (!limit_is_key(keys, name)) {
+            const char *nearest = tenon_nearest(name, keys);
+            control_error(asker, "there is no limit '%s' of a %s; %s%s%sthe keys are those of %s",
+                          name, device_word(kind), nearest ? "did you mean '" : "",
+                          nearest ? nearest : "", nearest ? "'? " : "",
+                          kind == DEVICE_DISK ? "--disk" : "--link");
             return false;
         }
         uint64_t number = number_of(value);
@@ -42,16 +45,29 @@ static bool read_limits(struct asker *asker, struct json_object *wanted,
                           name);
             return false;
         }
-        limit_put(limits, name, number);
+        limit_put(limits, keys, name, number);
+    }
+    return true;
+}
+
+/* False: answered with an error. */
+static bool set_limits(struct asker *asker, struct json_object *wanted, struct opened *opened)
+{
+    struct tenon_limits limits;
+    if (!read_limits(asker, wanted, opened->options->kind, &limits)) {
+        return false;
+    }
+    if (tenon_device_set_limits(opened->device, &limits) < 0) {
+        control_error(asker, "%s", tenon_error());
+        return false;
     }
     return true;
 }
 
 void control_set_limits(struct control *control, struct asker *asker, struct json_object *question)
 {
-    struct tenon_limits limits = { .size = sizeof(limits) };
     struct json_object *wanted;
-    int only = control_named_disk(control, asker, question);
+    int only = control_named(control, asker, question);
     if (only == -2) {
         return;
     }
@@ -62,13 +78,9 @@ void control_set_limits(struct control *control, struct asker *asker, struct jso
                       "none");
         return;
     }
-    if (!read_limits(asker, wanted, &limits)) {
-        return;
-    }
-    for (unsigned i = 0; i < control->disk_count; i++) {
-        if ((only < 0 || only == (int)i) &&
-            tenon_device_set_limits(control->disks[i].device, &limits) < 0) {
-            control_error(asker, "%s", tenon_error());
+    for (unsigned i = control_next(control, only, 0); i < control->device_count;
+         i = control_next(control, only, i + 1)) {
+        if (!set_limits(asker, wanted, control->devices[i].opened)) {
             return;
         }
     }

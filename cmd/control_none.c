@@ -18,10 +18,11 @@ struct control *control_open(const char *path, struct tenon_worker *worker,
     return NULL;
 }
 
-bool control_add(struct control *control, const struct control_disk *disk)
+bool control_add(struct control *control, struct opened *opened, const bool *connected)
 {
     (void)control;
-    (void)disk;
+    (void)opened;
+    (void)connected;
     return false;
 }
 

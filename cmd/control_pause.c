@@ -1,7 +1,7 @@
 /*
- * control_pause.c: pausing disks, and letting them go on. A pause is answered when it is complete,
- * which may be later: it waits in a list that a timer looks through, and is given up when somebody
- * resumes.
+ * control_pause.c: pausing devices, and letting them go on. A pause is answered when it is
+ * complete, which may be later: it waits in a list that a timer looks through, and is given up when
+ * somebody resumes.
  */
 #include <stdlib.h>
 
@@ -16,17 +16,18 @@ struct pause {
     struct pause *next;
     struct asker asker;
     uint64_t deadline;
-    int only; /* the index of the disk; -1: all */
+    int only; /* the index of the device; -1: all */
 };
 
-/* The name of a disk that has not paused yet; NULL: all have. Asks those to pause, too. */
-static const char *not_paused(struct control *control, int only)
+/* One that has not paused yet; NULL: all have. Asks those to pause, too. */
+static const struct device_options *not_paused(struct control *control, int only)
 {
-    const char *left = NULL;
-    for (unsigned i = 0; i < control->disk_count; i++) {
-        const struct control_disk *disk = &control->disks[i];
-        if ((only < 0 || only == (int)i) && tenon_device_pause(disk->device, 0) < 0) {
-            left = disk->name;
+    const struct device_options *left = NULL;
+    for (unsigned i = control_next(control, only, 0); i < control->device_count;
+         i = control_next(control, only, i + 1)) {
+        const struct opened *opened = control->devices[i].opened;
+        if (tenon_device_pause(opened->device, 0) < 0) {
+            left = opened->options;
         }
     }
     return left;
@@ -42,7 +43,7 @@ static void say_paused(struct asker *asker, bool paused)
 /* True: it was answered. */
 static bool look_at_pause(struct control *control, struct pause *pause)
 {
-    const char *left = not_paused(control, pause->only);
+    const struct device_options *left = not_paused(control, pause->only);
     if (!left) {
         say_paused(&pause->asker, true);
         return true;
@@ -52,9 +53,9 @@ static bool look_at_pause(struct control *control, struct pause *pause)
     }
     control_error(
         &pause->asker,
-        "disk '%s' has not finished its operations after %d seconds; it goes on trying: ask "
+        "%s '%s' has not finished its operations after %d seconds; it goes on trying: ask "
         "again, or resume",
-        left, PAUSE_SECONDS);
+        device_word(left->kind), left->name, PAUSE_SECONDS);
     return true;
 }
 
@@ -78,7 +79,7 @@ void control_look_at_pauses(void *opaque)
 
 void control_pause(struct control *control, struct asker *asker, struct json_object *question)
 {
-    int only = control_named_disk(control, asker, question);
+    int only = control_named(control, asker, question);
     struct pause *pause = only >= -1 ? malloc(sizeof(*pause)) : NULL;
     if (!pause) {
         if (only >= -1) {
@@ -94,7 +95,7 @@ void control_pause(struct control *control, struct asker *asker, struct json_obj
     control_look_at_pauses(control);
 }
 
-/* Pauses of these disks that are not complete are over. */
+/* Pauses of these devices that are not complete are over. */
 static void give_up_pauses(struct control *control, int only)
 {
     struct pause **at = &control->pauses;
@@ -112,16 +113,14 @@ static void give_up_pauses(struct control *control, int only)
 
 void control_resume(struct control *control, struct asker *asker, struct json_object *question)
 {
-    int only = control_named_disk(control, asker, question);
+    int only = control_named(control, asker, question);
     if (only < -1) {
         return;
     }
     give_up_pauses(control, only);
-    for (unsigned i = 0; i < control->disk_count; i++) {
-        const struct control_disk *disk = &control->disks[i];
-        if (only < 0 || only == (int)i) {
-            tenon_device_resume(disk->device);
-        }
+    for (unsigned i = control_next(control, only, 0); i < control->device_count;
+         i = control_next(control, only, i + 1)) {
+        tenon_device_resume(control->devices[i].opened->device);
     }
     say_paused(asker, false);
 }

@@ -1,6 +1,6 @@
 /*
- * control_workers.c: which worker serves which queue of a disk, and on which CPUs, for "status".
- * On the main thread, where the disk's transport begins and ends: so its workers stay meanwhile.
+ * control_workers.c: which worker serves which queue of a device, and on which CPUs, for "status".
+ * On the main thread, where the device's transport begins and ends: so its workers stay meanwhile.
  */
 #include "control_inside.h"
 
@@ -47,14 +47,15 @@ static bool has_come_before(struct tenon_device *device, unsigned queue)
     return false;
 }
 
-struct json_object *control_workers(const struct control_disk *disk)
+struct json_object *control_workers(const struct control_device *asked)
 {
     struct json_object *workers = json_object_new_array();
-    bool in_use = !disk->connected || *disk->connected;
+    struct tenon_device *device = asked->opened->device;
+    bool in_use = !asked->connected || *asked->connected;
 
-    for (unsigned q = 0; in_use && q < tenon_bus_queue_count(disk->device); q++) {
-        if (tenon_bus_queue_worker(disk->device, q) && !has_come_before(disk->device, q)) {
-            json_object_array_add(workers, one_worker(disk->device, q));
+    for (unsigned q = 0; in_use && q < tenon_bus_queue_count(device); q++) {
+        if (tenon_bus_queue_worker(device, q) && !has_come_before(device, q)) {
+            json_object_array_add(workers, one_worker(device, q));
         }
     }
     return workers;

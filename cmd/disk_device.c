@@ -1,34 +1,28 @@
 /*
  * disk_device.c: from the options of a disk to the disk, and to the block device that a guest sees.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "devices.h"
 #include "disk_news.h"
-#include "disk_options.h"
 #include "report.h"
-#include "worker_pool.h"
 
-int disk_device_open(const struct disk_options *options, struct tenon_disk **out)
+int disk_device_open(struct opened *opened)
 {
-    int result = tenon_disk_open(options->spec, out);
-    if (result < 0) {
-        report_error("disk '%s': %s", options->name, tenon_error());
-        return result == -EINVAL || result == -ERANGE ? EXIT_USAGE : EXIT_CANNOT;
-    }
-    return EXIT_OK;
+    int result = tenon_disk_open(opened->options->spec, &opened->disk);
+    return result < 0 ? devices_refuse(opened->options, result) : EXIT_OK;
 }
 
-int disk_device_make(const struct disk_options *options, struct tenon_disk *disk,
-                     const struct worker_pool *pool, unsigned number, struct tenon_device **out)
+int disk_device_make(struct opened *opened, const struct worker_pool *pool, unsigned number)
 {
+    const struct device_options *options = opened->options;
     unsigned worker_count;
     struct tenon_worker **workers = worker_pool_for(pool, options, number, &worker_count);
     struct tenon_blk_opts blk = {
         .size = sizeof(blk),
         .name = options->name,
-        .disk = disk,
+        .disk = opened->disk,
         .workers = workers,
         .worker_count = worker_count,
         .own_workers = options->workers,
@@ -36,33 +30,24 @@ int disk_device_make(const struct disk_options *options, struct tenon_disk *disk
         .cpu_count = options->cpus.count,
         .queues = options->queues,
         .queue_size = options->queue_size,
-        .serial = options->serial,
-        .cache = options->cache,
-        .no_discard = options->no_discard,
+        .serial = options->disk.serial,
+        .cache = options->disk.cache,
+        .no_discard = options->disk.no_discard,
         .no_event_idx = options->no_event_idx,
         .poll_us = options->poll_us,
         .limits = &options->limits,
-        .on_error = options->on_error,
+        .on_error = options->disk.on_error,
         .event = disk_news_event,
-        .opaque = options->news,
+        .opaque = options->disk.news,
     };
-    struct limit_group_options *group = options->group;
-    int result = 0;
     if (!workers) {
         report_error("out of memory");
         return EXIT_CANNOT;
     }
-    if (group && !group->group) {
-        result = tenon_limit_group_new(&group->limits, &group->group);
-    }
+    int result = devices_join_group(options, &blk.limit_group);
     if (result >= 0) {
-        blk.limit_group = group ? group->group : NULL;
-        result = tenon_blk_new(&blk, out);
+        result = tenon_blk_new(&blk, &opened->device);
     }
     free(workers);
-    if (result < 0) {
-        report_error("disk '%s': %s", options->name, tenon_error());
-        return result == -EINVAL ? EXIT_USAGE : EXIT_CANNOT;
-    }
-    return EXIT_OK;
+    return result < 0 ? devices_refuse(options, result) : EXIT_OK;
 }

@@ -15,7 +15,7 @@
 enum { KEY_BYTES = 64, VALUE_BYTES = 256 };
 
 /* In the order of struct tenon_limits, which is an array of numbers behind its size. */
-const char *const limit_keys[LIMIT_KEYS + 1] = {
+const char *const limit_disk_keys[LIMIT_KEYS + 1] = {
     "iops",       "iops-burst",       "iops-burst-once",
     "iops-read",  "iops-read-burst",  "iops-read-burst-once",
     "iops-write", "iops-write-burst", "iops-write-burst-once",
@@ -24,23 +24,32 @@ const char *const limit_keys[LIMIT_KEYS + 1] = {
     "bps-write",  "bps-write-burst",  "bps-write-burst-once",
     NULL,
 };
+const char *const limit_net_keys[LIMIT_KEYS + 1] = {
+    "frames",    "frames-burst",    "frames-burst-once",
+    "frames-rx", "frames-rx-burst", "frames-rx-burst-once",
+    "frames-tx", "frames-tx-burst", "frames-tx-burst-once",
+    "bytes",     "bytes-burst",     "bytes-burst-once",
+    "bytes-rx",  "bytes-rx-burst",  "bytes-rx-burst-once",
+    "bytes-tx",  "bytes-tx-burst",  "bytes-tx-burst-once",
+    NULL,
+};
 _Static_assert(sizeof(struct tenon_limits) ==
                    offsetof(struct tenon_limits, ops) + LIMIT_KEYS * sizeof(uint64_t),
                "a key for each number");
 
-static int find(const char *name)
+static int find(const char *const *keys, const char *name)
 {
-    for (int i = 0; limit_keys[i]; i++) {
-        if (strcmp(limit_keys[i], name) == 0) {
+    for (int i = 0; keys[i]; i++) {
+        if (strcmp(keys[i], name) == 0) {
             return i;
         }
     }
     return -1;
 }
 
-bool limit_is_key(const char *name)
+bool limit_is_key(const char *const *keys, const char *name)
 {
-    return find(name) >= 0;
+    return find(keys, name) >= 0;
 }
 
 static uint64_t get(const struct tenon_limits *limits, int key)
@@ -51,9 +60,11 @@ static uint64_t get(const struct tenon_limits *limits, int key)
     return number;
 }
 
-void limit_put(struct tenon_limits *limits, const char *name, uint64_t number)
+void limit_put(struct tenon_limits *limits, const char *const *keys, const char *name,
+               uint64_t number)
 {
-    memcpy((char *)&limits->ops + (size_t)find(name) * sizeof(number), &number, sizeof(number));
+    memcpy((char *)&limits->ops + (size_t)find(keys, name) * sizeof(number), &number,
+           sizeof(number));
 }
 
 /* Operations are counted in tens, bytes in units of 1024. */
@@ -62,7 +73,8 @@ static bool parse(const char *name, const char *value, uint64_t *to)
     bool bytes = name[0] == 'b';
 
     if (!bytes && value[strspn(value, "0123456789")] != 0) {
-        report_error("%s=%s is not a number of operations; 5000 is one", name, value);
+        report_error("%s=%s is not a number of %s; 5000 is one", name, value,
+                     name[0] == 'f' ? "frames" : "operations");
         return false;
     }
     if (tenon_parse_size(value, to) != 0) {
@@ -73,9 +85,10 @@ static bool parse(const char *name, const char *value, uint64_t *to)
     return true;
 }
 
-bool limit_take(struct tenon_limits *limits, const char *name, const char *value)
+bool limit_take(struct tenon_limits *limits, const char *const *keys, const char *name,
+                const char *value)
 {
-    int key = find(name);
+    int key = find(keys, name);
     uint64_t number;
 
     if (get(limits, key) != 0) {
@@ -96,7 +109,7 @@ bool limit_take(struct tenon_limits *limits, const char *name, const char *value
                      name, value, (unsigned long long)TENON_LIMIT_MAX);
         return false;
     }
-    limit_put(limits, name, number);
+    limit_put(limits, keys, name, number);
     return true;
 }
 
@@ -110,12 +123,12 @@ bool limit_any(const struct tenon_limits *limits)
     return false;
 }
 
-bool limit_check(const struct tenon_limits *limits, const char *of)
+bool limit_check(const struct tenon_limits *limits, const char *const *keys, const char *of)
 {
     for (int key = 0; key < LIMIT_KEYS; key++) {
         if (get(limits, key) != 0 && get(limits, key / 3 * 3) == 0) {
-            report_error("%s: %s= needs %s=, the rate that it is a burst of", of, limit_keys[key],
-                         limit_keys[key / 3 * 3]);
+            report_error("%s: %s= needs %s=, the rate that it is a burst of", of, keys[key],
+                         keys[key / 3 * 3]);
             return false;
         }
     }
@@ -141,15 +154,22 @@ static bool take_name(struct limit_group_options *group, const char *value)
     return true;
 }
 
-static bool take_pair(struct limit_group_options *group, const char *name, const char *value)
+/* `*keys` are those of disks, or of network devices once one of theirs has come. */
+static bool take_pair(struct limit_group_options *group, const char *const **keys, const char *name,
+                      const char *value)
 {
     if (strcmp(name, "name") == 0) {
         return take_name(group, value);
     }
-    if (limit_is_key(name)) {
-        return limit_take(&group->limits, name, value);
+    if (limit_is_key(limit_net_keys, name)) {
+        *keys = limit_net_keys;
     }
-    const char *nearest = tenon_nearest(name, limit_keys);
+    if (limit_is_key(*keys, name) || limit_is_key(limit_disk_keys, name)) {
+        const char *const *of = limit_is_key(*keys, name) ? *keys : limit_disk_keys;
+        return limit_take(&group->limits, of, name, value);
+    }
+    const char *nearest = tenon_nearest(name, limit_disk_keys);
+    nearest = nearest ? nearest : tenon_nearest(name, limit_net_keys);
     report_error("unknown key '%s' in --limit-group; did you mean '%s'?", name,
                  nearest ? nearest : "name");
     return false;
@@ -158,12 +178,13 @@ static bool take_pair(struct limit_group_options *group, const char *name, const
 bool limit_group_read(struct limit_group_options *group, const char *text)
 {
     char name[KEY_BYTES], value[VALUE_BYTES];
+    const char *const *keys = limit_disk_keys;
     const char *rest = text;
     int result;
 
     group->limits.size = sizeof(group->limits);
     while ((result = tenon_opts_next(&rest, name, sizeof(name), value, sizeof(value))) > 0) {
-        if (!take_pair(group, name, value)) {
+        if (!take_pair(group, &keys, name, value)) {
             return false;
         }
     }
@@ -173,7 +194,7 @@ bool limit_group_read(struct limit_group_options *group, const char *text)
     }
     if (group->name[0] == 0) {
         report_error("--limit-group '%s' has no name; add name=NAME, and limit-group=NAME to its "
-                     "disks",
+                     "devices",
                      text);
         return false;
     }
@@ -182,5 +203,5 @@ bool limit_group_read(struct limit_group_options *group, const char *text)
                      group->name);
         return false;
     }
-    return limit_check(&group->limits, group->name);
+    return limit_check(&group->limits, keys, group->name);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "devices.h"
 #include "peers.h"
 #include "report.h"
 #include "sockets.h"
@@ -23,13 +24,14 @@ enum { SOCKET_MODE = 0660, BACKLOG = 16, PORT_MAX = 65535 };
 struct metrics {
     struct serving_socket socket;
     struct peers peers;
-    struct tenon_device **devices;
+    const struct opened **devices;
     unsigned device_count;
 };
 
 /* ---- the text: all values of one name stand together, as the format wants it ---- */
 
 struct sample {
+    const char *of;   /* "device" or "link" */
     const char *name; /* the library's, for ever */
     unsigned device;
     int queue; /* -1: the whole device */
@@ -43,9 +45,8 @@ struct samples {
     bool failed;
 };
 
-static void collect(void *opaque, const char *name, int queue, uint64_t value)
+static void collect(struct samples *samples, const struct sample *sample)
 {
-    struct samples *samples = opaque;
     if (samples->count == samples->room) {
         size_t room = samples->room ? 2 * samples->room : 256;
         struct sample *grown = realloc(samples->all, room * sizeof(*grown));
@@ -56,7 +57,19 @@ static void collect(void *opaque, const char *name, int queue, uint64_t value)
         samples->all = grown;
         samples->room = room;
     }
-    samples->all[samples->count++] = (struct sample){ name, samples->device, queue, value };
+    samples->all[samples->count++] = *sample;
+}
+
+static void collect_device(void *opaque, const char *name, int queue, uint64_t value)
+{
+    struct samples *samples = opaque;
+    collect(samples, &(struct sample){ "device", name, samples->device, queue, value });
+}
+
+static void collect_link(void *opaque, const char *name, uint64_t value)
+{
+    struct samples *samples = opaque;
+    collect(samples, &(struct sample){ "link", name, samples->device, -1, value });
 }
 
 static void put_label(FILE *out, const char *text)
@@ -79,9 +92,9 @@ static bool is_gauge(const char *name)
 
 static void put_sample(FILE *out, const struct metrics *metrics, const struct sample *sample)
 {
-    fprintf(out, "tenon_device_%s%s{device=\"", sample->name,
+    fprintf(out, "tenon_%s_%s%s{device=\"", sample->of, sample->name,
             is_gauge(sample->name) ? "" : "_total");
-    put_label(out, tenon_device_name(metrics->devices[sample->device]));
+    put_label(out, metrics->devices[sample->device]->options->name);
     if (sample->queue >= 0) {
         fprintf(out, "\",queue=\"%d", sample->queue);
     }
@@ -92,15 +105,15 @@ static void put_sample(FILE *out, const struct metrics *metrics, const struct sa
 static void put_samples(FILE *out, const struct metrics *metrics, struct samples *samples)
 {
     for (size_t i = 0; i < samples->count; i++) {
-        const char *name = samples->all[i].name;
+        const char *name = samples->all[i].name, *of = samples->all[i].of;
         if (!name) {
             continue;
         }
-        fprintf(out, "# TYPE tenon_device_%s%s\n", name,
+        fprintf(out, "# TYPE tenon_%s_%s%s\n", of, name,
                 is_gauge(name) ? " gauge" : "_total counter");
         for (size_t j = i; j < samples->count; j++) {
             struct sample *sample = &samples->all[j];
-            if (sample->name && strcmp(sample->name, name) == 0) {
+            if (sample->name && sample->of == of && strcmp(sample->name, name) == 0) {
                 put_sample(out, metrics, sample);
                 sample->name = j > i ? NULL : sample->name;
             }
@@ -149,8 +162,8 @@ static void put_latencies(FILE *out, const struct metrics *metrics)
 {
     fputs("# TYPE tenon_device_latency_seconds histogram\n", out);
     for (unsigned i = 0; i < metrics->device_count; i++) {
-        struct latency_pen pen = { out, tenon_device_name(metrics->devices[i]) };
-        tenon_device_latencies(metrics->devices[i], put_latency, &pen);
+        struct latency_pen pen = { out, metrics->devices[i]->options->name };
+        tenon_device_latencies(metrics->devices[i]->device, put_latency, &pen);
     }
 }
 
@@ -164,7 +177,11 @@ static char *make_text(const struct metrics *metrics, size_t *bytes)
         return NULL;
     }
     for (samples.device = 0; samples.device < metrics->device_count; samples.device++) {
-        tenon_device_stats(metrics->devices[samples.device], collect, &samples);
+        const struct opened *opened = metrics->devices[samples.device];
+        tenon_device_stats(opened->device, collect_device, &samples);
+        if (opened->link) {
+            tenon_link_stats(opened->link, collect_link, &samples);
+        }
     }
     fprintf(out, "# TYPE tenon_info gauge\ntenon_info{version=\"%s\"} 1\n", tenon_version());
     put_samples(out, metrics, &samples);
@@ -289,16 +306,16 @@ struct metrics *metrics_open(const char *where, struct tenon_worker *worker)
     return metrics;
 }
 
-bool metrics_add(struct metrics *metrics, struct tenon_device *device)
+bool metrics_add(struct metrics *metrics, const struct opened *opened)
 {
-    struct tenon_device **grown =
-        realloc(metrics->devices, (metrics->device_count + 1) * sizeof(struct tenon_device *));
+    const struct opened **grown =
+        realloc(metrics->devices, (metrics->device_count + 1) * sizeof(struct opened *));
     if (!grown) {
         report_error("out of memory");
         return false;
     }
     metrics->devices = grown;
-    grown[metrics->device_count++] = device;
+    grown[metrics->device_count++] = opened;
     return true;
 }
 

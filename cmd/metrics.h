@@ -6,17 +6,17 @@
 
 #include <stdbool.h>
 
-#include <tenon/device.h>
 #include <tenon/worker.h>
 
 struct metrics;
+struct opened;
 
 /*
  * Listens at a path, or at ADDRESS:PORT of this machine's loopback. NULL: reported.
  */
 struct metrics *metrics_open(const char *where, struct tenon_worker *worker);
 /* One more device; it outlives the metrics. False: reported. */
-bool metrics_add(struct metrics *metrics, struct tenon_device *device);
+bool metrics_add(struct metrics *metrics, const struct opened *opened);
 /* Accepts NULL. */
 void metrics_close(struct metrics *metrics);
 

@@ -18,6 +18,7 @@ enum option {
     OPTION_HUGE_PAGES,
     OPTION_CPUS,
     OPTION_DISK,
+    OPTION_NET,
     OPTION_LIMIT_GROUP,
     OPTION_WORKERS,
     OPTION_WORKER_CPUS,
@@ -40,6 +41,7 @@ static const struct args_option table[] = {
     { "huge-pages", "SIZE", OPTION_HUGE_PAGES },
     { "cpus", "N", OPTION_CPUS },
     { "disk", "KEY=VALUE,...", OPTION_DISK },
+    { "net", "KIND,KEY=VALUE,...", OPTION_NET },
     { "limit-group", "name=NAME,KEY=VALUE,...", OPTION_LIMIT_GROUP },
     { "workers", "N", OPTION_WORKERS },
     { "worker-cpus", "LIST", OPTION_WORKER_CPUS },
@@ -147,11 +149,13 @@ static bool take_option(struct run_options *options, int id, const char *value)
 {
     switch (id) {
     case ARGS_OPERAND:
-        return disk_list_add_file(&options->list, value, true);
+        return device_list_add_file(&options->list, value, true);
     case OPTION_DISK:
-        return disk_list_add(&options->list, value);
+        return device_list_add(&options->list, DEVICE_DISK, value);
+    case OPTION_NET:
+        return device_list_add(&options->list, DEVICE_NET, value);
     case OPTION_LIMIT_GROUP:
-        return disk_list_add_group(&options->list, value);
+        return device_list_add_group(&options->list, value);
     case OPTION_WORKERS:
         return worker_pool_take_count(&options->pool, value);
     case OPTION_WORKER_CPUS:
@@ -193,23 +197,24 @@ static bool take_option(struct run_options *options, int id, const char *value)
 
 /* ---- all of them together ---- */
 
-static bool check_disks(struct run_options *options)
+static bool check_devices(struct run_options *options)
 {
     if (options->list.count > VMM_DEVICES_MAX) {
-        report_error("%u disks are more than a machine has windows for; use at most %d",
-                     options->list.count, VMM_DEVICES_MAX);
+        bool nets = device_list_count(&options->list, DEVICE_NET) > 0;
+        report_error("%u disks%s are more than a machine has windows for; use at most %d",
+                     options->list.count, nets ? " and network devices" : "", VMM_DEVICES_MAX);
         return false;
     }
     for (unsigned i = 0; i < options->list.count; i++) {
-        struct disk_options *disk = &options->list.disks[i];
-        if (disk->socket) {
-            report_error(
-                "disk '%s': socket= has no place here: the guest reaches its disk directly; "
-                "remove it, or serve the disk to another program with `tenon blk`",
-                disk->name);
+        struct device_options *device = &options->list.devices[i];
+        bool disk = device->kind == DEVICE_DISK;
+        if (device->socket) {
+            report_error("%s '%s': socket= has no place here: the guest reaches its device "
+                         "directly; remove it, or serve it to another program with `tenon %s`",
+                         device_word(device->kind), device->name, disk ? "blk" : "net");
             return false;
         }
-        disk->queues = disk->queues ? disk->queues : options->cpus;
+        device->queues = device->queues ? device->queues : options->cpus;
     }
     return true;
 }
@@ -227,8 +232,8 @@ static bool check_options(struct run_options *options)
             (unsigned long long)(options->huge_page_bytes / mib));
         return false;
     }
-    return disk_list_read(&options->list, false) && check_disks(options) &&
-           disk_list_check_errors(&options->list, options->admin.control) &&
+    return device_list_read(&options->list, false) && check_devices(options) &&
+           device_list_check_errors(&options->list, options->admin.control) &&
            worker_pool_check(&options->pool, &options->list);
 }
 
@@ -237,9 +242,11 @@ bool run_options_read(struct run_options *options, int argc, char **argv)
     struct args args;
     int id;
 
-    *options = (struct run_options){ .memory_bytes = DEFAULT_MEMORY_MIB * mib, .cpus = 1 };
-    args_begin(&args, argc, argv);
-    while ((id = args_next(&args, table)) != ARGS_END) {
+    *options = (struct run_options){ .list = { .net_option = "--net" },
+                                     .memory_bytes = DEFAULT_MEMORY_MIB * mib,
+                                     .cpus = 1 };
+    args_begin(&args, argc, argv, table, NULL);
+    while ((id = args_next(&args)) != ARGS_END) {
         if (id == ARGS_WRONG || !take_option(options, id, args.value)) {
             return false;
         }
@@ -252,6 +259,6 @@ bool run_options_read(struct run_options *options, int argc, char **argv)
 
 void run_options_free(struct run_options *options)
 {
-    disk_list_free(&options->list);
+    device_list_free(&options->list);
     worker_pool_options_free(&options->pool);
 }

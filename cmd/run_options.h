@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 #include "admin.h"
-#include "disk_options.h"
+#include "device_options.h"
 #include "vmm/vmm.h"
 #include "worker_pool.h"
 
 struct run_options {
-    struct disk_list list;
+    struct device_list list;
     const char *kernel;
     const char *initrd; /* NULL: none */
     const char *command_line;

@@ -1,8 +1,8 @@
 /*
  * run_service.c: the life of a guest.
  *
- *   options ──> KVM ──> disks ──> devices ──> machine ──> console ──> processors run
- *                                                           │ the guest ends, a signal, Ctrl-A x
+ *   options ──> KVM ──> devices ──> machine ──> console ──> processors run
+ *                                                 │ the guest ends, a signal, Ctrl-A x
  *   freed <── disks flushed <── devices paused (or given up after a while) <── processors stopped
  *
  * The main thread turns one worker: signals, and what the machine has to look after. Processors,
@@ -13,14 +13,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <tenon/blk.h>
-
 #include "cmd.h"
 #include "daemon.h"
+#include "devices.h"
 #include "report.h"
 #include "run_stats.h"
 #include "terminal.h"
@@ -31,11 +29,10 @@ enum { DRAIN_SECONDS = 5 };
 struct service {
     const struct run_options *options;
     int kvm_fd;
-    struct tenon_disk **disks;
-    struct tenon_device **devices;
-    struct tenon_worker *main; /* signals; the machine's own callbacks */
+    struct devices devices;
+    struct tenon_device *in_windows[VMM_DEVICES_MAX]; /* the same, for the machine */
+    struct tenon_worker *main;                        /* signals; the machine's own callbacks */
     struct vmm *vmm;
-    struct worker_pool pool;
     struct admin admin;
     struct tenon_post wake; /* only ends the wait of the main loop */
     atomic_bool ended;      /* by itself, by a signal or by a key */
@@ -125,25 +122,9 @@ static int open_kvm(struct service *service)
     return EXIT_OK;
 }
 
-static int make_disks(struct service *service)
+static int make_devices(struct service *service)
 {
-    const struct disk_list *list = &service->options->list;
-    int result = worker_pool_start(&service->pool, &service->options->pool);
-
-    service->disks = calloc(list->count + 1, sizeof(struct tenon_disk *));
-    service->devices = calloc(list->count + 1, sizeof(struct tenon_device *));
-    if (!service->disks || !service->devices) {
-        report_error("out of memory");
-        return EXIT_CANNOT;
-    }
-    for (unsigned i = 0; i < list->count && result == EXIT_OK; i++) {
-        result = disk_device_open(&list->disks[i], &service->disks[i]);
-    }
-    for (unsigned i = 0; i < list->count && result == EXIT_OK; i++) {
-        result = disk_device_make(&list->disks[i], service->disks[i], &service->pool, i,
-                                  &service->devices[i]);
-    }
-    return result;
+    return devices_open(&service->devices, &service->options->list, &service->options->pool);
 }
 
 static int open_stats(struct service *service)
@@ -175,8 +156,8 @@ static int make_machine(struct service *service)
         .memory_bytes = options->memory_bytes,
         .huge_page_bytes = options->huge_page_bytes,
         .cpus = options->cpus,
-        .devices = service->devices,
-        .device_count = options->list.count,
+        .devices = service->in_windows,
+        .device_count = service->devices.count,
         .trigger = options->trigger,
         .windows_in_command_line = options->windows_in_command_line,
         .worker = service->main,
@@ -186,6 +167,9 @@ static int make_machine(struct service *service)
         .opaque = service,
     };
 
+    for (unsigned i = 0; i < service->devices.count; i++) {
+        service->in_windows[i] = service->devices.all[i].device;
+    }
     if (vmm_new(&machine, &service->vmm) < 0) {
         report_error("%s", vmm_error());
         return EXIT_CANNOT;
@@ -199,11 +183,8 @@ static int open_admin(struct service *service)
                     service)) {
         return EXIT_CANNOT;
     }
-    for (unsigned i = 0; i < service->options->list.count; i++) {
-        const struct disk_options *options = &service->options->list.disks[i];
-        const struct control_disk disk = { options->name,       options->file, service->disks[i],
-                                           service->devices[i], NULL,          options->news };
-        if (!admin_add(&service->admin, &disk)) {
+    for (unsigned i = 0; i < service->devices.count; i++) {
+        if (!admin_add(&service->admin, &service->devices.all[i], NULL)) {
             return EXIT_CANNOT;
         }
     }
@@ -212,8 +193,8 @@ static int open_admin(struct service *service)
 
 static int start(struct service *service)
 {
-    static int (*const steps[])(struct service *) = { open_kvm, make_disks, make_main, make_machine,
-                                                      open_stats };
+    static int (*const steps[])(struct service *) = { open_kvm, make_devices, make_main,
+                                                      make_machine, open_stats };
     const struct terminal_ops console = {
         .input = user_typed, .ready = user_ready, .quit = key_came, .opaque = service
     };
@@ -247,13 +228,12 @@ static int start(struct service *service)
 /* ---- ending ---- */
 
 /* Operations in the kernel's hands may never end. */
-static void give_up_on(const struct service *service, unsigned index)
+static void give_up_on(const struct opened *hung)
 {
     terminal_close();
-    report_error(
-        "disk '%s' did not finish its operations in %d seconds; exiting without them: look "
-        "at the storage below it",
-        service->options->list.disks[index].name, DRAIN_SECONDS);
+    report_error("%s '%s' did not finish its operations in %d seconds; exiting without them: look "
+                 "at what is below it",
+                 device_word(hung->options->kind), hung->options->name, DRAIN_SECONDS);
     leave(EXIT_UNDRAINED);
 }
 
@@ -264,19 +244,19 @@ static unsigned ms_until(uint64_t deadline)
     return now < deadline ? (unsigned)((deadline - now) / 1000000) : 0;
 }
 
-/* Waits for one disk: what its guest was not told of is finished, and all of it made stable. */
-static void drain_disk(struct service *service, unsigned index, uint64_t deadline)
+/* Waits for one: what its guest was not told of is finished, and all of a disk made stable. */
+static void drain_device(struct service *service, const struct opened *opened, uint64_t deadline)
 {
-    if (tenon_device_pause(service->devices[index], ms_until(deadline)) < 0) {
-        give_up_on(service, index);
+    if (tenon_device_pause(opened->device, ms_until(deadline)) < 0) {
+        give_up_on(opened);
     }
-    int result = tenon_disk_flush(service->disks[index], ms_until(deadline));
+    int result = opened->disk ? tenon_disk_flush(opened->disk, ms_until(deadline)) : 0;
     if (result == -ETIMEDOUT) {
-        give_up_on(service, index);
+        give_up_on(opened);
     }
     if (result < 0) {
-        report_error("disk '%s': %s; what the guest wrote last may be lost",
-                     service->options->list.disks[index].name, tenon_error());
+        report_error("disk '%s': %s; what the guest wrote last may be lost", opened->options->name,
+                     tenon_error());
         service->lost = true;
     }
 }
@@ -285,13 +265,14 @@ static void drain_disk(struct service *service, unsigned index, uint64_t deadlin
 static void *drain(void *opaque)
 {
     struct service *service = opaque;
+    const struct devices *devices = &service->devices;
     uint64_t deadline = tenon_now() + DRAIN_SECONDS * 1000000000ULL;
 
-    for (unsigned i = 0; i < service->options->list.count; i++) {
-        tenon_device_pause_begin(service->devices[i], NULL, NULL); /* all at the same time */
+    for (unsigned i = 0; i < devices->count; i++) {
+        tenon_device_pause_begin(devices->all[i].device, NULL, NULL); /* all at the same time */
     }
-    for (unsigned i = 0; i < service->options->list.count; i++) {
-        drain_disk(service, i, deadline);
+    for (unsigned i = 0; i < devices->count; i++) {
+        drain_device(service, &devices->all[i], deadline);
     }
     atomic_store(&service->drained, true);
     tenon_worker_post(service->main, &service->wake);
@@ -354,7 +335,7 @@ static int run(struct service *service)
         return EXIT_CANNOT;
     }
     terminal_close();
-    if (!run_stats_write(service->vmm, service->devices, service->options->list.count)) {
+    if (!run_stats_write(service->vmm, &service->devices)) {
         service->lost = true;
     }
     return exit_code(service);
@@ -365,13 +346,7 @@ static void free_service(struct service *service)
     terminal_close();
     admin_close(&service->admin);
     vmm_free(service->vmm);
-    for (unsigned i = 0; service->devices && i < service->options->list.count; i++) {
-        tenon_device_free(service->devices[i]);
-        tenon_disk_close(service->disks[i]);
-    }
-    free(service->devices);
-    free(service->disks);
-    worker_pool_end(&service->pool);
+    devices_close(&service->devices);
     run_stats_close();
     daemon_forget_signals();
     tenon_worker_free(service->main);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "report.h"
 
 static FILE *file; /* NULL: nobody wants them */
@@ -47,7 +48,14 @@ bool run_stats_open(const char *path)
     return file != NULL;
 }
 
-bool run_stats_write(const struct vmm *vmm, struct tenon_device *const *devices, unsigned count)
+static void link_line(void *opaque, const char *name, uint64_t value)
+{
+    const struct pen *pen = opaque;
+
+    fprintf(pen->out, "device %s link %s %llu\n", pen->device, name, (unsigned long long)value);
+}
+
+bool run_stats_write(const struct vmm *vmm, const struct devices *devices)
 {
     struct pen pen = { .out = file };
 
@@ -55,9 +63,13 @@ bool run_stats_write(const struct vmm *vmm, struct tenon_device *const *devices,
         return true;
     }
     vmm_stats(vmm, machine_line, &pen);
-    for (unsigned i = 0; i < count; i++) {
-        pen.device = tenon_device_name(devices[i]);
-        tenon_device_stats(devices[i], device_line, &pen);
+    for (unsigned i = 0; i < devices->count; i++) {
+        const struct opened *opened = &devices->all[i];
+        pen.device = opened->options->name;
+        tenon_device_stats(opened->device, device_line, &pen);
+        if (opened->link) {
+            tenon_link_stats(opened->link, link_line, &pen);
+        }
     }
     if (fflush(file) != 0 || ferror(file)) {
         report_error("cannot write the counters: %s", strerror(errno));

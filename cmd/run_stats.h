@@ -8,6 +8,8 @@
 
 #include "vmm/vmm.h"
 
+struct devices;
+
 /*
  * Opens the file for the counters, or stderr for "-": before the guest has run for hours. NULL:
  * there will be none. One in a process. False: reported.
@@ -22,7 +24,7 @@ bool run_stats_open(const char *path);
  *
  * False: reported.
  */
-bool run_stats_write(const struct vmm *vmm, struct tenon_device *const *devices, unsigned count);
+bool run_stats_write(const struct vmm *vmm, const struct devices *devices);
 
 /* Does nothing the second time. */
 void run_stats_close(void);

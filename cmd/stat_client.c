@@ -98,3 +98,10 @@ struct json_object *stat_ask(int fd, const char *command)
     json_object_put(answer);
     return found;
 }
+
+struct json_object *stat_member(struct json_object *object, const char *key)
+{
+    struct json_object *found = NULL;
+    json_object_object_get_ex(object, key, &found);
+    return found;
+}

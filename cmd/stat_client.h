@@ -12,4 +12,7 @@ int stat_connect(const char *path);
 /* What stands under "ok" in the answer to a command; the caller puts it. NULL: reported. */
 struct json_object *stat_ask(int fd, const char *command);
 
+/* A member of an object; NULL: it has none of this name, or is none. It stays the object's. */
+struct json_object *stat_member(struct json_object *object, const char *key);
+
 #endif

@@ -1,5 +1,6 @@
 /*
- * stat_table.c: one line for each disk, the figures in columns.
+ * stat_table.c: one line for each device, the figures in columns; what there is to say of each
+ * follows.
  */
 #include "stat_table.h"
 
@@ -10,62 +11,49 @@
 #include <string.h>
 #include <time.h>
 
+#include "stat_client.h"
+#include "stat_columns.h"
 #include "stat_histogram.h"
+#include "stat_status.h"
 
-/* A column is a counter of a disk, summed over its queues. All of them fit 80 characters. */
-static const struct column {
-    const char *title;
-    const char *counter;
-    int width;
-    bool bytes;
-} columns[] = {
-    { "reads", "reads", 7, false },           { "writes", "writes", 7, false },
-    { "flushes", "flushes", 8, false },       { "read", "read_bytes", 11, true },
-    { "written", "written_bytes", 11, true }, { "errors", "disk_errors", 7, false },
-    { "throttled", "throttled", 10, false },  { "irqs", "interrupts", 7, false },
-};
+enum { NAME_WIDTH = 10 };
 
-/* Why there are errors: each that has happened is a line of its own. */
-static const struct cause {
-    const char *counter;
-    const char *words;
-} causes[] = {
-    { "errors_no_space", "errors of the disk: no space left" },
-    { "errors_io", "errors of the disk: I/O error" },
-    { "errors_other", "errors of the disk: others" },
-    { "refused_range", "refused: outside of the disk" },
-    { "refused_read_only", "refused: the disk is read-only" },
-    { "refused_malformed", "refused: malformed" },
-    { "refused_memory", "refused: data outside of the guest's memory" },
-    { "unsupported", "refused: of a kind that is not known" },
-};
-
-enum { COLUMNS = sizeof(columns) / sizeof(columns[0]), NAME_WIDTH = 10 };
-
-static struct json_object *member(struct json_object *object, const char *key)
+/* The device of this name in an answer to "stats"; NULL: it has none. */
+static struct json_object *find_device(struct json_object *stats, const char *list,
+                                       const char *name)
 {
-    struct json_object *found = NULL;
-    json_object_object_get_ex(object, key, &found);
-    return found;
-}
-
-/* The disk of this name in an answer to "stats"; NULL: it has none. */
-static struct json_object *find_disk(struct json_object *stats, const char *name)
-{
-    struct json_object *disks = member(stats, "disks");
-    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
-        struct json_object *disk = json_object_array_get_idx(disks, i);
-        const char *found = json_object_get_string(member(disk, "name"));
+    struct json_object *devices = stat_member(stats, list);
+    for (size_t i = 0; devices && i < json_object_array_length(devices); i++) {
+        struct json_object *device = json_object_array_get_idx(devices, i);
+        const char *found = json_object_get_string(stat_member(device, "name"));
         if (found && strcmp(found, name) == 0) {
-            return disk;
+            return device;
         }
     }
     return NULL;
 }
 
-static uint64_t total(struct json_object *disk, const char *counter)
+static uint64_t count(struct json_object *device, const char *side, const char *counter)
 {
-    return json_object_get_uint64(member(member(disk, "total"), counter));
+    return json_object_get_uint64(stat_member(stat_member(device, side), counter));
+}
+
+static uint64_t total(struct json_object *device, const char *counter)
+{
+    return count(device, "total", counter);
+}
+
+static uint64_t column_value(const struct stat_kind *kind, const struct stat_column *column,
+                             struct json_object *device)
+{
+    uint64_t lost = 0;
+    if (column->counter != stat_lost) {
+        return count(device, column->side, column->counter);
+    }
+    for (const struct stat_cause *cause = kind->causes; cause->counter; cause++) {
+        lost += cause->lost ? total(device, cause->counter) : 0;
+    }
+    return lost;
 }
 
 /* A figure of at most four digits and a unit. */
@@ -104,38 +92,58 @@ static uint64_t per_second(uint64_t count, uint64_t ns)
     return ns > 0 ? (uint64_t)((double)count * 1e9 / (double)ns + 0.5) : 0;
 }
 
-static void print_disk(struct json_object *before, struct json_object *now, const char *name)
+static void print_device(const struct stat_kind *kind, struct json_object *before,
+                         struct json_object *now, const char *name)
 {
-    struct json_object *disk = find_disk(now, name);
-    struct json_object *earlier = before ? find_disk(before, name) : NULL;
-    uint64_t ns = json_object_get_uint64(member(now, "time_ns")) -
-                  json_object_get_uint64(member(before, "time_ns"));
+    struct json_object *device = find_device(now, kind->list, name);
+    struct json_object *earlier = before ? find_device(before, kind->list, name) : NULL;
+    uint64_t ns = json_object_get_uint64(stat_member(now, "time_ns")) -
+                  json_object_get_uint64(stat_member(before, "time_ns"));
     printf("%-*.*s", NAME_WIDTH, NAME_WIDTH, name);
-    for (unsigned i = 0; i < COLUMNS; i++) {
-        uint64_t value = total(disk, columns[i].counter);
+    for (const struct stat_column *column = kind->columns; column->title; column++) {
+        uint64_t value = column_value(kind, column, device);
         if (before) {
-            value = per_second(value - total(earlier, columns[i].counter), ns);
+            value = per_second(value - column_value(kind, column, earlier), ns);
         }
-        if (columns[i].bytes) {
-            put_bytes(value, before ? "/s" : "", columns[i].width);
+        if (column->bytes) {
+            put_bytes(value, before ? "/s" : "", column->width);
         } else {
-            put_count(value, columns[i].width);
+            put_count(value, column->width);
         }
     }
     putchar('\n');
 }
 
-static void print_causes(struct json_object *earlier, struct json_object *disk, const char *name)
+static void print_causes(const struct stat_kind *kind, struct json_object *earlier,
+                         struct json_object *device, const char *name)
 {
-    for (unsigned i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-        uint64_t count = total(disk, causes[i].counter) - total(earlier, causes[i].counter);
-        if (count > 0) {
-            printf("%-*.*s %" PRIu64 " %s\n", NAME_WIDTH, NAME_WIDTH, name, count, causes[i].words);
+    for (const struct stat_cause *cause = kind->causes; cause->counter; cause++) {
+        uint64_t number = total(device, cause->counter) - total(earlier, cause->counter);
+        if (number > 0) {
+            printf("%-*.*s %" PRIu64 " %s\n", NAME_WIDTH, NAME_WIDTH, name, number, cause->words);
         }
     }
-    uint64_t held = total(disk, "throttled_now");
+    uint64_t held = total(device, "throttled_now");
     if (held > 0) {
         printf("%-*.*s %" PRIu64 " held by a limit now\n", NAME_WIDTH, NAME_WIDTH, name, held);
+    }
+}
+
+/* What troubles the host made: of network devices. */
+static void print_troubles(struct json_object *earlier, struct json_object *device,
+                           const char *name)
+{
+    struct json_object *troubles = stat_member(device, "link");
+    if (!troubles) {
+        return;
+    }
+    json_object_object_foreach(troubles, what, value)
+    {
+        uint64_t number = json_object_get_uint64(value) - count(earlier, "link", what);
+        if (number > 0) {
+            printf("%-*.*s %" PRIu64 " of the link: %s\n", NAME_WIDTH, NAME_WIDTH, name, number,
+                   what);
+        }
     }
 }
 
@@ -145,104 +153,56 @@ static void print_parked(struct json_object *disk)
     uint64_t parked = total(disk, "parked_now");
     if (parked > 0) {
         printf("%-*.*s parked until resumed: %" PRIu64 " request%s that the disk has failed\n",
-               NAME_WIDTH, NAME_WIDTH, json_object_get_string(member(disk, "name")), parked,
+               NAME_WIDTH, NAME_WIDTH, json_object_get_string(stat_member(disk, "name")), parked,
                parked == 1 ? "" : "s");
     }
 }
 
-static void print_titles(bool rates)
+static void print_titles(const struct stat_kind *kind, bool rates)
 {
     char clock[16];
     time_t now = time(NULL);
     struct tm parts;
     strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &parts));
-    printf("%-*s", NAME_WIDTH, rates ? clock : "disk");
-    for (unsigned i = 0; i < COLUMNS; i++) {
-        printf("%*s", columns[i].width, columns[i].title);
+    printf("%-*s", NAME_WIDTH, rates ? clock : kind->title);
+    for (const struct stat_column *column = kind->columns; column->title; column++) {
+        printf("%*s", column->width, column->title);
     }
     putchar('\n');
 }
 
-/* A list of numbers, with ranges: "0-3,8". */
-static void put_ranges(struct json_object *numbers)
+static void print_kind(const struct stat_kind *kind, struct json_object *before,
+                       struct json_object *now)
 {
-    size_t count = numbers ? json_object_array_length(numbers) : 0;
-    for (size_t i = 0, next; i < count; i = next) {
-        int first = json_object_get_int(json_object_array_get_idx(numbers, i)), last = first;
-        for (next = i + 1; next < count; next++) {
-            if (json_object_get_int(json_object_array_get_idx(numbers, next)) != last + 1) {
-                break;
-            }
-            last++;
-        }
-        printf("%s%d", i > 0 ? "," : "", first);
-        if (last > first) {
-            printf("-%d", last);
-        }
+    struct json_object *devices = stat_member(now, kind->list);
+    size_t number = devices ? json_object_array_length(devices) : 0;
+    if (number == 0) {
+        return;
     }
-}
-
-static void print_workers(struct json_object *workers)
-{
-    for (size_t i = 0; workers && i < json_object_array_length(workers); i++) {
-        struct json_object *worker = json_object_array_get_idx(workers, i);
-        struct json_object *cpus = member(worker, "cpus");
-        printf("    queues ");
-        put_ranges(member(worker, "queues"));
-        printf(" on thread %s", json_object_get_string(member(worker, "name")));
-        if (cpus && json_object_array_length(cpus) > 0) {
-            printf(", CPUs ");
-            put_ranges(cpus);
-        }
-        putchar('\n');
+    print_titles(kind, before != NULL);
+    for (size_t i = 0; i < number; i++) {
+        struct json_object *device = json_object_array_get_idx(devices, i);
+        print_device(kind, before, now, json_object_get_string(stat_member(device, "name")));
     }
-}
-
-/* What does not change: where the bytes are, and who uses them. */
-static void print_status(struct json_object *status)
-{
-    struct json_object *disks = member(status, "disks");
-    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
-        struct json_object *disk = json_object_array_get_idx(disks, i);
-        const char *file = json_object_get_string(member(disk, "file"));
-        const char *trouble = json_object_get_string(member(disk, "trouble"));
-        printf("%s: %s, ", json_object_get_string(member(disk, "name")),
-               file ? file : "not a file");
-        if (trouble) {
-            printf("%s", trouble);
-        } else {
-            printf("%" PRIu64 " MiB%s", json_object_get_uint64(member(disk, "bytes")) >> 20,
-                   json_object_get_boolean(member(disk, "read_only")) ? ", read-only" : "");
-        }
-        printf(", engine %s, %s\n", json_object_get_string(member(disk, "engine")),
-               json_object_get_boolean(member(disk, "connected")) ? "in use" : "not in use");
-        if (json_object_get_uint64(member(disk, "parked")) > 0) {
-            printf("%s: %s\n", json_object_get_string(member(disk, "name")),
-                   json_object_get_string(member(disk, "last_error")));
-        }
-        print_workers(member(disk, "workers"));
+    for (size_t i = 0; i < number; i++) {
+        struct json_object *device = json_object_array_get_idx(devices, i);
+        const char *name = json_object_get_string(stat_member(device, "name"));
+        struct json_object *earlier = before ? find_device(before, kind->list, name) : NULL;
+        print_causes(kind, earlier, device, name);
+        print_troubles(earlier, device, name);
+        print_parked(device);
+        stat_histogram_print(name, stat_member(earlier, "latency_ns"),
+                             stat_member(device, "latency_ns"));
     }
-    putchar('\n');
 }
 
 void stat_table_print(struct json_object *status, struct json_object *before,
                       struct json_object *now)
 {
-    struct json_object *disks = member(now, "disks");
     if (!before) {
-        print_status(status);
+        stat_status_print(status);
     }
-    print_titles(before != NULL);
-    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
-        print_disk(before, now,
-                   json_object_get_string(member(json_object_array_get_idx(disks, i), "name")));
-    }
-    for (size_t i = 0; disks && i < json_object_array_length(disks); i++) {
-        struct json_object *disk = json_object_array_get_idx(disks, i);
-        const char *name = json_object_get_string(member(disk, "name"));
-        struct json_object *earlier = before ? find_disk(before, name) : NULL;
-        print_causes(earlier, disk, name);
-        print_parked(disk);
-        stat_histogram_print(name, member(earlier, "latency_ns"), member(disk, "latency_ns"));
+    for (unsigned i = 0; i < STAT_KINDS; i++) {
+        print_kind(&stat_kinds[i], before, now);
     }
 }

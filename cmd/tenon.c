@@ -1,6 +1,6 @@
 /*
  * tenon.c: the `tenon` program: a table of subcommands. Started by the name that QEMU's management
- * tools look for (tenon-vhost-user-blk), it is `tenon blk`.
+ * tools look for (tenon-vhost-user-blk, tenon-vhost-user-net), it is `tenon blk` or `tenon net`.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,8 +23,9 @@ static int cmd_version(int argc, char **argv);
 
 static const struct command commands[] = {
     { "blk", "serve disk images to virtual machines over vhost-user", cmd_blk },
+    { "net", "serve network devices to virtual machines over vhost-user", cmd_net },
 #ifdef TENON_RUN
-    { "run", "boot a Linux guest on KVM, with disks", cmd_run },
+    { "run", "boot a Linux guest on KVM, with disks and network devices", cmd_run },
 #endif
 #ifdef TENON_CONTROL
     { "stat", "show what a serving process has done", cmd_stat },
@@ -114,6 +115,9 @@ int main(int argc, char **argv)
     const char *own_name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
     if (strcmp(own_name, "tenon-vhost-user-blk") == 0) {
         return cmd_blk(argc, argv);
+    }
+    if (strcmp(own_name, "tenon-vhost-user-net") == 0) {
+        return cmd_net(argc, argv);
     }
     if (argc < 2) {
         print_help(stderr);

@@ -1,5 +1,5 @@
 /*
- * worker_pool.c: the threads that disks share (worker_pool.h).
+ * worker_pool.c: the threads that devices share (worker_pool.h).
  */
 #include "worker_pool.h"
 
@@ -30,33 +30,38 @@ bool worker_pool_take_cpus(struct worker_pool_options *options, const char *text
     return numbers_read(&options->cpus, "--worker-cpus", text);
 }
 
-static bool has_its_own(const struct disk_options *disk)
+static bool has_its_own(const struct device_options *device)
 {
-    return disk->workers != 0;
+    return device->workers != 0;
 }
 
-static bool check_map(const struct worker_pool_options *options, const struct disk_options *disk)
+static bool check_map(const struct worker_pool_options *options,
+                      const struct device_options *device)
 {
-    const struct numbers *map = &disk->queue_workers;
+    const struct numbers *map = &device->queue_workers;
 
     if (map->count == 0) {
         return true;
     }
-    if (options->workers == 0 || has_its_own(disk)) {
-        report_error("disk '%s': queue-workers= names threads of --workers, %s", disk->name,
-                     has_its_own(disk) ? "but workers= or cpus= gives the disk its own; remove one"
-                                       : "which is not there; add --workers N");
+    if (options->workers == 0 || has_its_own(device)) {
+        report_error("%s '%s': queue-workers= names threads of --workers, %s",
+                     device_word(device->kind), device->name,
+                     has_its_own(device)
+                         ? "but workers= or cpus= gives the device its own; remove one"
+                         : "which is not there; add --workers N");
         return false;
     }
-    if (map->count > disk->queues) {
-        report_error("disk '%s': queue-workers= has %u numbers for %u queues; remove some",
-                     disk->name, map->count, disk->queues);
+    if (map->count > device->queues) {
+        report_error("%s '%s': queue-workers= has %u numbers for %u %ss; remove some",
+                     device_word(device->kind), device->name, map->count, device->queues,
+                     device->kind == DEVICE_NET ? "pair" : "queue");
         return false;
     }
     for (unsigned i = 0; i < map->count; i++) {
         if ((unsigned)map->values[i] >= options->workers) {
-            report_error("disk '%s': queue-workers= names thread %d; --workers %u makes 0 to %u",
-                         disk->name, map->values[i], options->workers, options->workers - 1);
+            report_error("%s '%s': queue-workers= names thread %d; --workers %u makes 0 to %u",
+                         device_word(device->kind), device->name, map->values[i], options->workers,
+                         options->workers - 1);
             return false;
         }
     }
@@ -64,20 +69,21 @@ static bool check_map(const struct worker_pool_options *options, const struct di
 }
 
 /* Threads that could never have anything to do are a mistake. */
-static bool check_use(const struct worker_pool_options *options, const struct disk_list *list)
+static bool check_use(const struct worker_pool_options *options, const struct device_list *list)
 {
     unsigned queues = 0;
 
     for (unsigned i = 0; i < list->count; i++) {
-        queues += has_its_own(&list->disks[i]) ? 0 : list->disks[i].queues;
+        queues += has_its_own(&list->devices[i]) ? 0 : list->devices[i].queues;
     }
     if (queues == 0 && options->workers != 0) {
-        report_error("--workers has no place: each disk has its own threads by workers= or cpus=; "
-                     "remove it");
+        report_error(
+            "--workers has no place: each device has its own threads by workers= or cpus=; "
+            "remove it");
         return false;
     }
     if (options->workers > queues) {
-        report_error("--workers %u are more than the queues of all disks, which are %u; use at "
+        report_error("--workers %u are more than the queues of all devices, which are %u; use at "
                      "most as many",
                      options->workers, queues);
         return false;
@@ -85,7 +91,7 @@ static bool check_use(const struct worker_pool_options *options, const struct di
     return true;
 }
 
-bool worker_pool_check(struct worker_pool_options *options, const struct disk_list *list)
+bool worker_pool_check(struct worker_pool_options *options, const struct device_list *list)
 {
     if (options->workers == 0 && options->cpus.count > WORKERS_MAX) {
         report_error("--worker-cpus names %u CPUs, one for each thread; add --workers N, up to %d",
@@ -94,7 +100,7 @@ bool worker_pool_check(struct worker_pool_options *options, const struct disk_li
     }
     options->workers = options->workers ? options->workers : options->cpus.count;
     for (unsigned i = 0; i < list->count; i++) {
-        if (!check_map(options, &list->disks[i])) {
+        if (!check_map(options, &list->devices[i])) {
             return false;
         }
     }
@@ -148,12 +154,12 @@ int worker_pool_start(struct worker_pool *pool, const struct worker_pool_options
 }
 
 struct tenon_worker **worker_pool_for(const struct worker_pool *pool,
-                                      const struct disk_options *disk, unsigned number,
+                                      const struct device_options *device, unsigned number,
                                       unsigned *count)
 {
-    const struct numbers *map = &disk->queue_workers;
+    const struct numbers *map = &device->queue_workers;
 
-    *count = has_its_own(disk) ? 0 : map->count ? map->count : pool->count;
+    *count = has_its_own(device) ? 0 : map->count ? map->count : pool->count;
     struct tenon_worker **workers = calloc((size_t)*count + 1, sizeof(struct tenon_worker *));
     for (unsigned i = 0; workers && i < *count; i++) {
         workers[i] =

@@ -76,13 +76,14 @@ def refused(*args, code=CANNOT, says=()):
 class Daemon:
     """A program that serves. Ready when the constructor returns; stopped when the block ends."""
 
-    def __init__(self, *args, before=(), pass_fds=(), env=None, ready=True, program=None, **more):
+    def __init__(self, *args, before=(), pass_fds=(), env=None, ready=True, program=None,
+                 command='blk', **more):
         self.log_path = tempfile.mktemp(prefix='log.', dir='.')
         self.log = open(self.log_path, 'wb')
         read_end, write_end = os.pipe()
         options = ['--ready-fd', str(write_end)] if ready else []
-        command = [program or PROGRAM] + ([] if program else ['blk'])
-        self.process = subprocess.Popen([*before, *command, *options, *args],
+        words = [program or PROGRAM] + ([] if program else [command])
+        self.process = subprocess.Popen([*before, *words, *options, *args],
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.log,
                                         pass_fds=(write_end, *pass_fds),

@@ -25,7 +25,8 @@ def print_capabilities_ignores_other_options():
 
 @case
 def help_fits_a_screen():
-    for args in (['blk', '--help'], ['help', 'blk'], ['blk', '-h'], ['--help'], ['help']):
+    for args in (['blk', '--help'], ['help', 'blk'], ['blk', '-h'], ['net', '--help'],
+                 ['help', 'net'], ['--help'], ['help']):
         done = run(*args)
         lines = done.stdout.splitlines()
         assert done.returncode == 0 and done.stderr == '', done

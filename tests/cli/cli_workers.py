@@ -125,7 +125,7 @@ def what_does_not_fit_is_explained():
         ([disk + ',queue-workers=0:1:0', '--workers=2'], '3 numbers for 2 queues'),
         ([disk + ',queue-workers=0,workers=1', '--workers=2'], 'remove one'),
         ([disk + ',workers=1', '--workers=2'], 'has no place'),
-        ([disk, '--workers=3'], 'more than the queues of all disks, which are 2'),
+        ([disk, '--workers=3'], 'more than the queues of all devices, which are 2'),
         ([disk, '--worker-cpus=1023'], 'CPU 1023 does not exist'),
         ([disk, '--worker-cpus=0-256'], 'add --workers'),
     ):

@@ -27,6 +27,7 @@ import cli_streams
 import cli_limits
 import cli_errors
 import cli_workers
+import cli_net
 
 
 def main():

@@ -127,44 +127,52 @@ ok "shared_library_needs_libc_and_liburing_alone" $?
 $EMULATOR "$prefix/bin/tenon" version >"$stage/out" 2>&1
 ok "installed_program_runs" $?
 
-json=$prefix/share/qemu/vhost-user/50-tenon-blk.json
-python3 -c '
+for kind in blk:block net:net; do
+    json=$prefix/share/qemu/vhost-user/50-tenon-${kind%:*}.json
+    python3 -c '
 import json, sys
 told = json.load(open(sys.argv[1]))
-assert told["type"] == "block" and told["description"], told
-print(told["binary"])' "$json" >"$stage/out" 2>&1
-ok "description_for_qemu_is_valid" $?
+assert told["type"] == sys.argv[2] and told["description"], told
+print(told["binary"])' "$json" "${kind#*:}" >"$stage/out" 2>&1
+    ok "description_of_${kind%:*}_for_qemu_is_valid" $?
 
-backend=$stage/root$(cat "$stage/out")
-$EMULATOR "$backend" --print-capabilities >"$stage/out" 2>&1 && grep -q '"block"' "$stage/out"
-ok "binary_that_qemu_is_told_of_prints_capabilities" $?
+    backend=$stage/root$(cat "$stage/out")
+    $EMULATOR "$backend" --print-capabilities >"$stage/out" 2>&1 &&
+        grep -q "\"${kind#*:}\"" "$stage/out"
+    ok "binary_of_${kind%:*}_that_qemu_is_told_of_prints_capabilities" $?
+done
 
-units=$(find "$stage/root" -name 'tenon-blk@.*' | sort)
-if test -z "$units"; then
-    skip "systemd_units" "configured without systemd"
-else
+# The two units of `tenon blk` or `tenon net`.
+check_units() { # kind
+    units=$(find "$stage/root" -name "tenon-$1@.*" | sort)
+    if test -z "$units"; then
+        skip "systemd_units_of_$1" "configured without systemd"
+        return
+    fi
     service=$(echo "$units" | sed -n 1p)
     echo "$units" >"$stage/out"
     test "$(echo "$units" | wc -l)" = 2 && ! grep -q '@[a-z]*@' "$service" &&
-        grep -q '^ExecStart=/.*/tenon blk ' "$service"
-    ok "systemd_units_are_installed" $?
-    if command -v systemd-analyze >/dev/null; then
-        # It wants the program at its place, and an instance. Complaints about other units, about
-        # manual pages and about the file that the user has to write are not ours.
-        unit=$stage/units
-        mkdir "$unit"
-        sed "s|^ExecStart=[^ ]*|ExecStart=$prefix/bin/tenon|" "$service" >"$unit/tenon-blk@.service"
-        cp "$(echo "$units" | sed -n 2p)" "$unit/"
-        SYSTEMD_UNIT_PATH=$unit: systemd-analyze verify "$unit/tenon-blk@test.service" \
-            >"$stage/verify" 2>&1
-        ! grep 'tenon-blk' "$stage/verify" | grep -v -E 'Command .man|/etc/tenon' >"$stage/out"
-        ok "systemd_understands_the_units" $?
-    else
-        skip "systemd_understands_the_units" "there is no systemd-analyze"
+        grep -q "^ExecStart=/.*/tenon $1 " "$service"
+    ok "systemd_units_of_$1_are_installed" $?
+    if ! command -v systemd-analyze >/dev/null; then
+        skip "systemd_understands_the_units_of_$1" "there is no systemd-analyze"
+        return
     fi
-fi
+    # It wants the program at its place, and an instance. Complaints about other units, about
+    # manual pages and about the file that the user has to write are not ours.
+    unit=$stage/units.$1
+    mkdir "$unit"
+    sed "s|^ExecStart=[^ ]*|ExecStart=$prefix/bin/tenon|" "$service" >"$unit/tenon-$1@.service"
+    cp "$(echo "$units" | sed -n 2p)" "$unit/"
+    SYSTEMD_UNIT_PATH=$unit: systemd-analyze verify "$unit/tenon-$1@test.service" \
+        >"$stage/verify" 2>&1
+    ! grep "tenon-$1" "$stage/verify" | grep -v -E 'Command .man|/etc/tenon' >"$stage/out"
+    ok "systemd_understands_the_units_of_$1" $?
+}
+check_units blk
+check_units net
 
-for page in tenon tenon-blk; do
+for page in tenon tenon-blk tenon-net; do
     file=$(find "$stage/root" -name "$page.1*")
     if test -z "$file"; then
         echo "not installed" >"$stage/out"
@@ -177,15 +185,17 @@ for page in tenon tenon-blk; do
     fi
 done
 
-$EMULATOR "$prefix/bin/tenon" blk --help | grep -o -E -e '--[a-z-]{2,}' | sort -u | sed 's/^--//' \
-    >"$stage/options"
-while read -r option; do
-    # In mdoc, Fl -name is --name.
-    grep -q -E "(Fl|Op Fl) -$option" "$source/man/tenon-blk.1" ||
-        echo "--$option is not in tenon-blk(1)"
-done <"$stage/options" >"$stage/out"
-test ! -s "$stage/out"
-ok "manual_knows_every_option" $?
+for command in blk net; do
+    $EMULATOR "$prefix/bin/tenon" $command --help | grep -o -E -e '--[a-z-]{2,}' | sort -u |
+        sed 's/^--//' >"$stage/options"
+    while read -r option; do
+        # In mdoc, Fl -name is --name.
+        grep -q -E "(Fl|Op Fl) -$option" "$source/man/tenon-$command.1" ||
+            echo "--$option is not in tenon-$command(1)"
+    done <"$stage/options" >"$stage/out"
+    test -s "$stage/options" && test ! -s "$stage/out"
+    ok "manual_of_${command}_knows_every_option" $?
+done
 
 echo "1..$number"
 exit $failed

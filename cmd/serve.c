@@ -1,14 +1,14 @@
 /*
- * blk_service.c: the life of a serving process.
+ * serve.c: the life of a process that serves devices over vhost-user.
  *
- *   options ──> disks ──> devices ──> sockets ──> sessions ──> ready
- *                                                               │ signal, or nobody comes any more
+ *   options ──> devices ──> sockets ──> sessions ──> ready
+ *                                                      │ signal, or nobody comes any more
  *   freed   <── drained (or given up after a while) <── sessions closed
  *
- * The sessions of all disks run on the main thread's worker; queues run on threads of their own.
+ * The sessions of all devices run on the main thread's worker; queues run on threads of their own.
  * What was wrong is said once, in one line, before the exit.
  */
-#include "blk_service.h"
+#include "serve.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,12 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <tenon/blk.h>
 #include <tenon/vhost_user.h>
 
 #include "blk_hints.h"
 #include "cmd.h"
 #include "daemon.h"
+#include "devices.h"
 #include "report.h"
 #include "sockets.h"
 
@@ -29,29 +29,33 @@ enum { DRAIN_SECONDS = 5 };
 
 struct service;
 
-/* One disk, and everything that serves it. */
+/* One device, and everything that serves it. */
 struct export
 {
     struct service *service;
-    const struct disk_options *options;
+    const struct device_options *options;
+    const struct opened *opened;
     struct serving_socket socket;
-    struct tenon_disk *disk;
-    struct tenon_device *device;
     struct tenon_vhost_user *server;
     bool connected; /* a front-end is there */
 };
 
 struct service {
-    const struct blk_options *options;
+    const struct serve_options *options;
     struct export *exports;
     struct tenon_worker *main; /* sessions, signals */
-    struct worker_pool pool;
+    struct devices devices;
     struct admin admin;
     struct tenon_timer *give_up;
     struct tenon_post stop_post;
     unsigned open_servers;
     bool stopping;
 };
+
+static const char *word(const struct export *export)
+{
+    return device_word(export->options->kind);
+}
 
 /* ---- stopping ---- */
 
@@ -66,9 +70,9 @@ static void remove_sockets(struct service *service)
 static void give_up_on(const struct export *hung)
 {
     remove_sockets(hung->service);
-    report_error("disk '%s' did not finish its operations in %d seconds; exiting without them: "
-                 "look at the storage below it",
-                 hung->options->name, DRAIN_SECONDS);
+    report_error("%s '%s' did not finish its operations in %d seconds; exiting without them: "
+                 "look at what is below it",
+                 word(hung), hung->options->name, DRAIN_SECONDS);
     _exit(EXIT_UNDRAINED);
 }
 
@@ -107,7 +111,8 @@ static void signal_came(void *opaque)
     struct service *service = opaque;
     if (service->stopping) {
         remove_sockets(service);
-        report_error("told to stop a second time: exiting without waiting for the disks");
+        report_error("told to stop a second time: exiting without waiting for the %ss",
+                     device_word(service->options->kind));
         _exit(EXIT_UNDRAINED);
     }
     begin_stop(service);
@@ -124,7 +129,7 @@ static void stop_posted(struct tenon_post *post)
 
 /* ---- what front-ends do ---- */
 
-/* With a connected socket nobody else can come, so its end is the end of that disk. */
+/* With a connected socket nobody else can come, so its end is the end of that device. */
 static bool nobody_comes(const struct service *service)
 {
     bool all_connected_sockets = true;
@@ -146,10 +151,10 @@ static void front_end_event(void *opaque, struct tenon_vhost_user *server,
     (void)detail; /* the library logs what was not as usual */
     export->connected = event == TENON_VHOST_USER_CONNECTED;
     if (export->connected) {
-        report_info("disk '%s': a front-end connected", export->options->name);
+        report_info("%s '%s': a front-end connected", word(export), export->options->name);
         return;
     }
-    report_info("disk '%s': the front-end has gone", export->options->name);
+    report_info("%s '%s': the front-end has gone", word(export), export->options->name);
     if (nobody_comes(export->service)) {
         /* Not here: the server is in the middle of telling us. */
         tenon_worker_post(export->service->main, &export->service->stop_post);
@@ -158,16 +163,10 @@ static void front_end_event(void *opaque, struct tenon_vhost_user *server,
 
 /* ---- starting ---- */
 
-static int make_device(struct export *export, unsigned index)
-{
-    return disk_device_make(export->options, export->disk, &export->service->pool, index,
-                            &export->device);
-}
-
-/* `passed` counts the sockets of systemd that earlier disks took. */
+/* `passed` counts the sockets of systemd that earlier devices took. */
 static bool open_socket(struct export *export, int *passed)
 {
-    const struct blk_options *options = export->service->options;
+    const struct serve_options *options = export->service->options;
     char origin[48];
     if (export->options->socket) {
         return socket_listen(&export->socket, export->options->socket, options->socket_mode);
@@ -186,7 +185,7 @@ static int serve(struct export *export)
     struct serving_socket *socket = &export->socket;
     struct tenon_vhost_user_opts opts = {
         .size = sizeof(opts),
-        .device = export->device,
+        .device = export->opened->device,
         .worker = export->service->main,
         .listen_fd = socket->connected ? -1 : socket->fd,
         .connected_fd = socket->connected ? socket->fd : -1,
@@ -194,7 +193,8 @@ static int serve(struct export *export)
         .opaque = export,
     };
     if (tenon_vhost_user_new(&opts, &export->server) < 0) {
-        report_error("disk '%s': cannot serve it: %s", export->options->name, tenon_error());
+        report_error("%s '%s': cannot serve it: %s", word(export), export->options->name,
+                     tenon_error());
         return EXIT_CANNOT;
     }
     socket->fd = -1; /* the server closes it */
@@ -210,18 +210,15 @@ static int start_main(struct service *service)
         report_error("cannot make the main loop: %s", tenon_error());
         return EXIT_CANNOT;
     }
-    return worker_pool_start(&service->pool, &service->options->pool);
+    return EXIT_OK;
 }
 
 static int start_exports(struct service *service)
 {
     unsigned count = service->options->list.count;
-    int result = EXIT_OK;
-    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
-        result = disk_device_open(service->exports[i].options, &service->exports[i].disk);
-    }
-    for (unsigned i = 0; i < count && result == EXIT_OK; i++) {
-        result = make_device(&service->exports[i], i);
+    int result = devices_open(&service->devices, &service->options->list, &service->options->pool);
+    for (unsigned i = 0; i < service->devices.count; i++) {
+        service->exports[i].opened = &service->devices.all[i];
     }
     /* From here on there are sockets to remove, so a signal must not just end us. */
     if (result == EXIT_OK && !daemon_catch_signals(service->main, signal_came, service)) {
@@ -251,15 +248,26 @@ static int open_admin(struct service *service)
         return EXIT_CANNOT;
     }
     for (unsigned i = 0; i < service->options->list.count; i++) {
-        const struct export *export = &service->exports[i];
-        const struct control_disk disk = { export->options->name, export->options->file,
-                                           export->disk,          export->device,
-                                           &export->connected,    export->options->news };
-        if (!admin_add(&service->admin, &disk)) {
+        if (!admin_add(&service->admin, &service->devices.all[i], &service->exports[i].connected)) {
             return EXIT_CANNOT;
         }
     }
     return EXIT_OK;
+}
+
+/* What it stands on, for people. */
+static void tell_served(const struct export *export)
+{
+    const char *where = export->socket.path ? export->socket.path : "a socket that was passed";
+    const char *why = NULL;
+    if (export->options->kind == DEVICE_NET) {
+        report_info("net '%s': serving on %s, link %s", export->options->name, where,
+                    tenon_link_name(export->opened->link));
+        return;
+    }
+    const char *engine = tenon_disk_engine(export->opened->disk, &why);
+    report_info("disk '%s': serving on %s, engine %s%s%s%s", export->options->name, where, engine,
+                why ? " (" : "", why ? why : "", why ? ")" : "");
 }
 
 static void tell_ready(struct service *service)
@@ -267,15 +275,11 @@ static void tell_ready(struct service *service)
     unsigned count = service->options->list.count;
     report_serving();
     for (unsigned i = 0; i < count; i++) {
-        const struct export *export = &service->exports[i];
-        const char *why = NULL;
-        const char *engine = tenon_disk_engine(export->disk, &why);
-        report_info("disk '%s': serving on %s, engine %s%s%s%s", export->options->name,
-                    export->socket.path ? export->socket.path : "a socket that was passed", engine,
-                    why ? " (" : "", why ? why : "", why ? ")" : "");
+        tell_served(&service->exports[i]);
     }
     char status[64];
-    snprintf(status, sizeof(status), "serving %u disk%s", count, count == 1 ? "" : "s");
+    snprintf(status, sizeof(status), "serving %u %s%s", count, device_word(service->options->kind),
+             count == 1 ? "" : "s");
     daemon_tell_ready(service->options->ready_fd, status);
     blk_hints_print(service->options);
 }
@@ -285,14 +289,13 @@ static void tell_ready(struct service *service)
 /* Sessions have ended. What their operations left running is waited for, not for ever. */
 static void free_exports(struct service *service)
 {
-    for (unsigned i = 0; service->exports && i < service->options->list.count; i++) {
-        struct export *export = &service->exports[i];
-        if (export->device && tenon_device_reset(export->device, DRAIN_SECONDS * 1000) < 0) {
-            give_up_on(export);
+    for (unsigned i = 0; i < service->devices.count; i++) {
+        struct tenon_device *device = service->devices.all[i].device;
+        if (device && tenon_device_reset(device, DRAIN_SECONDS * 1000) < 0) {
+            give_up_on(&service->exports[i]);
         }
-        tenon_device_free(export->device);
-        tenon_disk_close(export->disk);
     }
+    devices_close(&service->devices);
     if (service->exports) {
         remove_sockets(service);
     }
@@ -303,7 +306,6 @@ static void free_service(struct service *service)
 {
     admin_close(&service->admin);
     free_exports(service);
-    worker_pool_end(&service->pool);
     daemon_forget_signals();
     tenon_timer_free(service->give_up);
     tenon_worker_free(service->main);
@@ -319,7 +321,7 @@ static int run(struct service *service)
     }
     for (unsigned i = 0; i < service->options->list.count; i++) {
         service->exports[i] = (struct export){ .service = service,
-                                               .options = &service->options->list.disks[i],
+                                               .options = &service->options->list.devices[i],
                                                .socket = { .fd = -1, .lock_fd = -1 } };
     }
     int result = start_main(service);
@@ -344,7 +346,7 @@ static int run(struct service *service)
     return result;
 }
 
-int blk_service_run(const struct blk_options *options)
+int serve_run(const struct serve_options *options)
 {
     struct service service = { .options = options };
     daemon_raise_file_limit();
