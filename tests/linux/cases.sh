@@ -12,7 +12,7 @@ gs_one() { # image argument...
     local image=$1
     shift
     GS_SOCKET=$GS_WORK/$image.sock
-    gs_daemon "$GS_SOCKET" "--socket-path=$GS_SOCKET" "--blk-file=$GS_WORK/$image.img" "$@"
+    gs_daemon "$GS_SOCKET" blk "--socket-path=$GS_SOCKET" "--blk-file=$GS_WORK/$image.img" "$@"
 }
 
 # Disks with keys, in one daemon. Sets GS_SOCKETS, and GS_SOCKET to the first.
@@ -25,7 +25,7 @@ gs_disks() { # image[,keys]...
         disks+=("--disk=file=$image.img,socket=$image.sock${disk#"${disk%%,*}"}")
     done
     GS_SOCKET=${GS_SOCKETS[0]}
-    gs_daemon "${GS_SOCKETS[*]}" "${disks[@]}"
+    gs_daemon "${GS_SOCKETS[*]}" blk "${disks[@]}"
 }
 
 # The host's own look at what files_write left: the file system is clean, and each file read out

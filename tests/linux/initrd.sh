@@ -80,6 +80,7 @@ gs_copy_program() { # program tree
 # The initramfs of one kind of guest: mmio, pci, uml, or nested, which runs guests itself.
 gs_initrd_base() { # kind
     local tree=$GS_WORK/tree module modules=() program
+    local net=(../net/core/failover net/net_failover net/virtio_net)
     [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
     rm -rf "$tree"
     mkdir -p "$tree"/{bin,modules,guest,tools}
@@ -87,20 +88,22 @@ gs_initrd_base() { # kind
     install "$GS_CACHE/busybox-static/bin/busybox" "$tree/bin/busybox"
     install "$GS_GUEST/init" "$tree/init"
     install -m 644 "$GS_GUEST"/*.sh "$tree/guest"
-    for program in mke2fs blkdiscard; do
-        gs_copy_program "$(command -v $program)" "$tree"
+    for program in mke2fs blkdiscard ethtool; do # the last one is nothing that the demo needs
+        ! command -v $program >/dev/null || gs_copy_program "$(command -v $program)" "$tree"
     done
     case $1 in
-    mmio) modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk) ;;
+    mmio)
+        modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk "${net[@]}")
+        ;;
     nested)
         modules=(virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk block/loop
             ../virt/lib/irqbypass ../arch/x86/kvm/kvm ../arch/x86/kvm/kvm-amd)
         ;;
     pci)
         modules=(virtio/virtio_ring virtio/virtio virtio/virtio_pci_modern_dev
-            virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk)
+            virtio/virtio_pci_legacy_dev virtio/virtio_pci block/virtio_blk "${net[@]}")
         ;;
-    uml) modules=(block/virtio_blk) ;;
+    uml) modules=(block/virtio_blk "${net[@]}") ;;
     esac
     for module in "${modules[@]}"; do
         install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"

@@ -83,8 +83,8 @@ gs_init() { # name
 
 # ---- the daemon -------------------------------------------------------------------------------
 
-# Starts the daemon with the arguments given and waits for the sockets.
-gs_daemon() { # "socket..." argument...
+# Starts the daemon with the arguments given, blk or net the first, and waits for the sockets.
+gs_daemon() { # "socket..." command argument...
     local sockets=$1 socket
     shift
     GS_DAEMON_ARGS=("$@")
@@ -95,7 +95,7 @@ gs_daemon() { # "socket..." argument...
 }
 
 gs_daemon_again() {
-    "$TENON" blk "${GS_DAEMON_ARGS[@]}" </dev/null >>"$GS_LOGS/daemon.log" 2>&1 7<&- 8>&- &
+    "$TENON" "${GS_DAEMON_ARGS[@]}" </dev/null >>"$GS_LOGS/daemon.log" 2>&1 7<&- 8>&- &
     GS_DAEMON=$!
     gs_pids+=("$GS_DAEMON")
 }
@@ -164,12 +164,14 @@ gs_accel() {
 }
 
 # Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml, and run (of run.sh).
-#   GS_QUEUES=n  GS_RECONNECT=1  GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s
+# A socket of a network device has net= in front.
+#   GS_QUEUES=n (of a disk)  GS_PAIRS=n (of a network device)  GS_RECONNECT=1
+#   GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s  GS_TWIN=word (of its console's name)
 #   GS_CPU=model  GS_MONITOR=path (QEMU's monitor, at the pipes path.in and path.out)
 gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
-    local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device more=()
+    local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device net more=()
     shift $(($# < 5 ? $# : 5))
-    GS_CONSOLE=$GS_LOGS/$machine-$script.console
+    GS_CONSOLE=$GS_LOGS/$machine-$script${GS_TWIN:-}.console
     GS_FIFO=$GS_WORK/stdin.$RANDOM
     mkfifo "$GS_FIFO"
     exec 7<>"$GS_FIFO"
@@ -180,26 +182,30 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
         return
     fi
     if [ "$machine" = uml ]; then
+        # Its console ends with its input, which others need not keep open.
         # The environment of all programs in the guest: no AVX registers; uml_run.c says why.
         more=("GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX")
         more[0]+=",-AVX_Fast_Unaligned_Load"
         gs_compile "$GS_ROOT/tests/linux/uml_run.c"
         for socket in "$@"; do
-            more+=("virtio_uml.device=$socket:2")
+            case $socket in
+            net=*) more+=("virtio_uml.device=${socket#net=}:1") ;;
+            *) more+=("virtio_uml.device=$socket:2") ;;
+            esac
         done
         HOME=$GS_WORK timeout -k 3 "${GS_LIMIT:-120}" "$GS_CACHE/uml_run" linux.uml mem="${mb}M" \
             initrd="$GS_WORK/initrd.${GS_INITRD:-uml}" root=/dev/ram0 con=null con0=fd:0,fd:1 \
-            quiet panic=-1 $append "${more[@]}" <"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- 8>&- &
+            quiet panic=-1 $append "${more[@]}" <>"$GS_FIFO" >"$GS_CONSOLE" 2>&1 7<&- 8>&- &
         GS_GUEST_PID=$!
         gs_pids+=("$GS_GUEST_PID")
         return
     fi
     case $machine in
     microvm)
-        kind=mmio device=vhost-user-blk,queue-size=1024
+        kind=mmio device=vhost-user-blk,queue-size=1024 net=virtio-net-device
         more=(-M "microvm,acpi=on,memory-backend=m" -global virtio-mmio.force-legacy=false)
         ;;
-    q35) kind=pci device=vhost-user-blk-pci more=(-M "q35,memory-backend=m") ;;
+    q35) kind=pci device=vhost-user-blk-pci net=virtio-net-pci more=(-M "q35,memory-backend=m") ;;
     esac
     if [ "$GS_ACCEL" = kvm ]; then
         more+=(-accel kvm -cpu host)
@@ -211,8 +217,13 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     fi
     for socket in "$@"; do
         n=$((n + 1))
-        more+=(-chardev "socket,id=c$n,path=$socket${GS_RECONNECT:+,reconnect=1}"
-            -device "$device,chardev=c$n${GS_QUEUES:+,num-queues=$GS_QUEUES}")
+        more+=(-chardev "socket,id=c$n,path=${socket#net=}${GS_RECONNECT:+,reconnect=1}")
+        if [ "$socket" != "${socket#net=}" ]; then
+            more+=(-netdev "vhost-user,id=n$n,chardev=c$n,queues=${GS_PAIRS:-1}"
+                -device "$net,netdev=n$n,mac=52:54:00:00:01:0$n${GS_PAIRS:+,mq=on}")
+            continue
+        fi
+        more+=(-device "$device,chardev=c$n${GS_QUEUES:+,num-queues=$GS_QUEUES}")
     done
     [ -n "${GS_REBOOT:-}" ] || more+=(-no-reboot)
     [ -z "${GS_MONITOR:-}" ] || more+=(-monitor "pipe:$GS_MONITOR")

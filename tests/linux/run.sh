@@ -30,6 +30,15 @@ gs_one() { # image [--read-only]
     gs_disks "$1${2:+,${2#--}=on}"
 }
 
+# So are network devices.
+gs_nets() { # name,link...
+    local net
+    GS_SOCKETS=()
+    for net; do
+        GS_SOCKETS+=("--net=${net#*,},id=${net%%,*}")
+    done
+}
+
 # The process of the disks is the machine, which has ended; gs_guest_end looked at its status.
 gs_daemon_end() { :; }
 

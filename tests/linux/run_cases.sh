@@ -98,6 +98,11 @@ case_many() { # disks
     done
 }
 
+# One to net_peer, and two that the guest itself is at both ends of.
+case_run_nets() {
+    case_net_peer dgram t.twins=1 one,pair=cable,queue-size=64 two,pair=cable,mtu=1300
+}
+
 case_memory() {
     gs_image memory 64M
     gs_one memory

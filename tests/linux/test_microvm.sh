@@ -3,6 +3,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
+. "$(dirname "$0")/net_cases.sh"
 GS_MACHINE=microvm GS_KIND=mmio
 
 gs_init microvm
@@ -20,4 +21,10 @@ gs_case "microvm: two disks in one daemon" case_two_disks
 gs_case "microvm: a read-only disk" case_read_only
 gs_case "microvm: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "microvm: discard and write-zeroes" case_discard
+gs_case "microvm: a network over a stream: ping, a file there and back" case_net_peer stream
+gs_case "microvm: a network over datagrams: ping, a file there and back" case_net_peer dgram
+gs_case "microvm: two guests back to back: TCP both ways, offloads on and off" case_net_pair 1
+gs_case "microvm: the same over 2 pairs of queues" case_net_pair 2
+gs_case "microvm: a tap: TCP both ways, offloads on and off" case_net_tap 1
+gs_case "microvm: the same over 2 pairs of queues" case_net_tap 2
 gs_finish

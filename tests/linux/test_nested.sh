@@ -26,10 +26,11 @@ nested_initrd() {
     gs_initrd_base mmio
     gs_initrd_base nested
     gs_compile "$GS_ROOT/tests/linux/kvm_probe.c"
+    gs_compile "$GS_ROOT/tests/linux/net_peer.c" -static
     top=$tree/tenon/build/linux
     mkdir -p "$top" "$tree/tenon/tests/linux/guest"
     cp -p "$GS_ROOT"/tests/linux/*.{sh,c} "$tree/tenon/tests/linux/"
-    cp -p "$GS_CACHE/kvm_probe" "$top/"
+    cp -p "$GS_CACHE/kvm_probe" "$GS_CACHE/net_peer" "$top/"
     cp "$GS_WORK/initrd.mmio" "$top/initrd.ready"
     (cd "$GS_CACHE" && cp --parents linux-image-*/boot/vmlinuz-* linux-image-*/vmlinux "$top/")
     for program in "$TENON" "$(command -v bash)" "$(command -v flock)" "$(command -v e2fsck)" \

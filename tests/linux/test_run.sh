@@ -7,6 +7,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
+. "$(dirname "$0")/net_cases.sh"
 . "$(dirname "$0")/run.sh"
 . "$(dirname "$0")/run_cases.sh"
 . "$(dirname "$0")/debian.sh"
@@ -51,6 +52,8 @@ gs_case "run: 28 disks, some of which share interrupt lines" case_many 28
 gs_case "run: a read-only disk" case_read_only
 gs_case "run: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "run: discard and write-zeroes" case_discard
+gs_case "run: a network over a stream: ping, a file there and back" case_net_peer stream
+gs_case "run: three network devices, one over datagrams, two back to back" case_run_nets
 gs_case "run: 4 GiB of memory" case_memory
 gs_case "run: many requests without EVENT_IDX" case_counts off $((requests / 3))
 gs_case "run: $requests requests with EVENT_IDX and no exit for a kick" case_counts on "$requests"

@@ -4,6 +4,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
+. "$(dirname "$0")/net_cases.sh"
 GS_MACHINE=uml GS_KIND=uml GS_ACCEL=none
 
 gs_init uml
@@ -21,4 +22,7 @@ gs_case "uml: two disks in one daemon" case_two_disks
 gs_case "uml: a read-only disk" case_read_only
 gs_case "uml: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "uml: discard and write-zeroes" case_discard
+gs_case "uml: a network over a stream: ping, a file there and back" case_net_peer stream
+gs_case "uml: a network over datagrams: ping, a file there and back" case_net_peer dgram
+gs_case "uml: two guests back to back: TCP both ways, offloads on and off" case_net_pair 1
 gs_finish
