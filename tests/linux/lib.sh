@@ -166,7 +166,8 @@ gs_accel() {
 # Boots a guest that runs guest/NAME.sh. Machines: microvm, q35, uml, and run (of run.sh).
 # A socket of a network device has net= in front.
 #   GS_QUEUES=n (of a disk)  GS_PAIRS=n (of a network device)  GS_RECONNECT=1
-#   GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s  GS_TWIN=word (of its console's name)
+#   GS_REBOOT=1 (a reset boots again)  GS_INITRD=mmio-fio  GS_LIMIT=s
+#   GS_TWIN=word (of its console's name)
 #   GS_CPU=model  GS_MONITOR=path (QEMU's monitor, at the pipes path.in and path.out)
 gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
     local machine=$1 script=$2 mb=$3 cpus=$4 append=${5:-} kind n=0 socket device net more=()
