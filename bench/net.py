@@ -26,7 +26,7 @@ CASES = [
     Case('pair-1514-both', 'pair', 'both-ways', 1514, PAIR),
     Case('pair-1514-many', 'pair', 'one-way', 1514, ['tenon', 'tenon 8 couples']),
     Case('pair-64k', 'pair', 'one-way', 65536, ['tenon', 'memcpy']),
-    Case('pair-lone', 'pair', 'lone', 64, ['tenon', 'tenon poll off', 'testpmd']),
+    Case('pair-lone', 'pair', 'lone', 64, ['tenon', 'tenon poll off', 'testpmd'], poll='on'),
 ] + [
     Case(f'{link}-{size}-{kind}', link, kind, size, LINK)
     for link in ('dgram', 'stream', 'tap') for size in (64, 1514) for kind in ('in', 'out')
@@ -34,7 +34,7 @@ CASES = [
     Case(f'{link}-64k-{kind}', link, kind, 65000, LINK, tso='on' if link == 'tap' else 'off')
     for link in ('dgram', 'stream', 'tap') for kind in ('in', 'out')
 ] + [
-    Case(f'{link}-lone', link, 'lone', 64, ['tenon', 'tenon poll off'])
+    Case(f'{link}-lone', link, 'lone', 64, ['tenon', 'tenon poll off'], poll='on')
     for link in ('dgram', 'stream', 'tap')
 ]
 

@@ -82,7 +82,9 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
     return r;
 }
 
-/* A link that comes up later loses what is sent before; and not every back-end says when it is up. */
+/*
+ * A link that comes up later loses what is sent before; and not every back-end says when it is up.
+ */
 static int await_carrier(struct net_bench *bench)
 {
     usleep(READY_US);

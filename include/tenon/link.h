@@ -104,6 +104,7 @@ struct tenon_link_info {
     unsigned recv_batch;  /* frames that one recv can fill; 0: 1 */
     uint32_t speed;       /* Mbit/s, 0: not known */
     uint16_t mtu;         /* 0: not known */
+    bool cheap;           /* peek makes no system call: who polls may do so all the time */
     bool down;            /* the carrier is down until it is said to be up */
 };
 

@@ -279,6 +279,7 @@ static int info(void *link, struct tenon_link_info *out)
 
     out->pairs = side->pair->pairs;
     out->send_can = out->recv_can = TENON_CAN_ALL;
+    out->cheap = true;
     return 0;
 }
 

@@ -216,6 +216,7 @@ struct net_pair {
     struct tn_queue *rx, *tx; /* NULL: it does not run */
     unsigned watched;         /* what the port was last told */
     bool link_up;             /* when the port last said that something changed */
+    unsigned looks;           /* for frames, instead of being told */
     struct net_rules rules;   /* a copy, see rules.c */
 
     struct net_stock stock;
