@@ -29,7 +29,8 @@ const char *__tsan_default_suppressions(void)
 {
     return "race:tn_shared_\n"
            "race:^read_some$\n"
-           "race:^write_some$\n";
+           "race:^write_some$\n"
+           "race:^copy_shared$\n";
 }
 #endif
 

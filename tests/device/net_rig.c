@@ -61,7 +61,7 @@ struct rig *net_rig_new(void **state, const struct net_options *options)
     rig->release = let_go;
     rig->close = close_link;
     rig->dispose = dispose;
-    rig_begin(rig, combination, net.pairs > 1 ? 2 : 1);
+    rig_begin(rig, combination, net.pairs > 1 && !net.rss ? 2 : 1);
     rig->link = fake_link_new(combination->bits & RIG_LEND);
     unsigned pairs = net.pairs > 1 ? net.pairs : 1;
     unsigned recv_batch = rig->link->info.recv_batch;
