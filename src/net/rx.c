@@ -140,8 +140,8 @@ unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
 }
 
 /*
- * Instead of being told. To ask the kernel takes long, and holds up who wants to send meanwhile: not
- * each time.
+ * Instead of being told. To ask the kernel takes long, and holds up who wants to send meanwhile:
+ * not each time.
  */
 bool net_rx_look(struct tn_queue *queue)
 {
