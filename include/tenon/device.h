@@ -89,10 +89,11 @@ TENON_API void tenon_device_stats(struct tenon_device *device, tenon_stats_fn *f
 /*
  * Where the time of requests goes, for each queue. Calls fn with "waiting" (from the turn that took
  * a request off the ring until it is in the disk, but for the next), "held" (by a limit; only those
- * that were) and "disk". counts[i] of `buckets`: how many requests spent at least 2^(i-1) and less
- * than 2^i nanoseconds so; counts[0]: too short to be seen, and the last: all above. The clock is
- * read once a turn of the worker. Requests that need no disk are not counted. Takes no lock: any
- * thread, at any time.
+ * that were) and "disk"; of a network device with "told": from the turn in which the first frame
+ * came, or the first chain was done, to the interrupt for it. counts[i] of `buckets`: how many
+ * requests spent at least 2^(i-1) and less than 2^i nanoseconds so; counts[0]: too short to be
+ * seen, and the last: all above. The clock is read once a turn of the worker. Requests that need
+ * no disk are not counted. Takes no lock: any thread, at any time.
  */
 typedef void tenon_latencies_fn(void *opaque, const char *span, unsigned queue,
                                 const uint64_t *counts, unsigned buckets);

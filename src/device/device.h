@@ -45,6 +45,7 @@ enum {
 struct tn_device_type {
     uint32_t id; /* TN_VIRTIO_ID_* */
     uint32_t config_bytes;
+    bool counts_frames;               /* "told" is all that there is of its latencies */
     uint32_t queues_together;         /* so many in a row are on one worker; 0: each by itself */
     const char *const *counter_names; /* counted per queue with tn_queue_count; ends with NULL */
     void (*features)(const struct tenon_device *device, uint64_t features[2]); /* its own bits */

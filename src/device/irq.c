@@ -54,6 +54,10 @@ static void interrupt(struct tn_queue *queue)
     struct tenon_device *device = queue->device;
 
     if (tn_vq_wants_interrupt(queue->vq)) {
+        if (queue->irq.timer) {
+            tn_histogram_add(&queue->latencies[TN_SPAN_TOLD],
+                             tenon_now() - queue->irq.coalesce.since);
+        }
         tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
         TN_PROBE(interrupt, queue->device_name, queue->index);
         device->bus_ops.queue_irq(device->bus, queue->index);

@@ -9,6 +9,7 @@ static const char *const span_names[TN_SPANS] = {
     [TN_SPAN_WAITING] = "waiting",
     [TN_SPAN_HELD] = "held",
     [TN_SPAN_DISK] = "disk",
+    [TN_SPAN_TOLD] = "told",
 };
 
 void tn_spans_begin(struct tn_slot *slot)
@@ -46,6 +47,9 @@ void tenon_device_latencies(struct tenon_device *device, tenon_latencies_fn *fn,
     for (unsigned i = 0; i < device->queue_count; i++) {
         const struct tn_queue *queue = tn_queue_at(device, i);
         for (unsigned span = 0; queue && span < TN_SPANS; span++) {
+            if (device->type->counts_frames != (span == TN_SPAN_TOLD)) {
+                continue;
+            }
             for (unsigned b = 0; b < TN_HISTOGRAM_BUCKETS; b++) {
                 counts[b] = tn_count_read(&queue->latencies[span].buckets[b]);
             }

@@ -4,6 +4,9 @@
  *
  *   taken off the ring ──WAITING──> (held ──HELD──> let go ──WAITING──>) disk ──DISK──> done
  *
+ * Of frames, which need no disk: TOLD, from the turn in which the first of them came to the
+ * interrupt for them (irq.c).
+ *
  * The clock is the worker's, which is read once a turn, and once more where a disk worked within
  * the turn (tn_queue_breathe), so that a slow disk shows there, too.
  */
@@ -16,7 +19,7 @@
 
 struct tn_slot;
 
-enum tn_span { TN_SPAN_WAITING, TN_SPAN_HELD, TN_SPAN_DISK, TN_SPANS };
+enum tn_span { TN_SPAN_WAITING, TN_SPAN_HELD, TN_SPAN_DISK, TN_SPAN_TOLD, TN_SPANS };
 
 /* Of one request; part of its slot. */
 struct tn_spans {

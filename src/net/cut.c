@@ -112,18 +112,30 @@ static void finish(struct net_pair *pair)
     tn_queue_return(&slot->slot, 0);
 }
 
+static bool is_all_made(const struct net_cut *cut)
+{
+    return cut->dropped || cut->summed || cut->segments.done == cut->segments.payload;
+}
+
+/* One portion is as long as a turn of other frames: the next one is for the next turn. */
 bool net_cut_go_on(struct net_pair *pair)
 {
     struct net_cut *cut = &pair->tx_cut;
 
-    for (;;) {
+    for (cut->yields = false;; cut->yields = true) {
         if (!cut->dropped && !send_portion(pair)) {
+            cut->yields = false;
             return false;
         }
         if (cut->kept > 0) {
+            cut->yields = false;
             return false; /* the memory is not ours again */
         }
-        if (cut->dropped || !refill(cut)) {
+        if (cut->yields && !is_all_made(cut)) {
+            tn_queue_look(pair->tx);
+            return false;
+        }
+        if (is_all_made(cut) || !refill(cut)) {
             finish(pair);
             return true;
         }

@@ -246,6 +246,7 @@ static void free_net(struct tenon_device *device)
 const struct tn_device_type net_type = {
     .id = TN_VIRTIO_ID_NET,
     .config_bytes = sizeof(struct tn_net_config),
+    .counts_frames = true,
     .queues_together = 2,
     .counter_names = counter_names,
     .features = features,

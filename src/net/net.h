@@ -188,6 +188,7 @@ struct net_cut {
     bool active;
     bool summed;  /* its checksum was all that it lacked */
     bool dropped; /* the queue stops: nothing more is made */
+    bool yields;  /* it goes on in the next turn, and not for the link's sake */
     struct net_segments segments;
     uint8_t *memory;            /* NULL: this pair never needs it */
     struct net_slot *slot;      /* transmit: whose it is */
@@ -375,7 +376,9 @@ void net_tx_keep(struct net_pair *pair, struct tenon_frame *frame);
 
 /* Begins with one. False: its headers are not what it says. */
 bool net_cut_begin(struct net_pair *pair, struct net_slot *slot);
-/* Goes on. True: all of it is sent, and the slot returned. False: the link is full. */
+/*
+ * Goes on. True: all of it is sent, and the slot returned. False: the link is full, or it yields.
+ */
 bool net_cut_go_on(struct net_pair *pair);
 /* The link has done with one of its frames. */
 void net_cut_sent(struct net_pair *pair);

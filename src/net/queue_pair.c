@@ -243,6 +243,7 @@ bool net_pair_leave(struct tn_queue *queue)
 
     if (is_rx(queue)) {
         net_pair_unwatch(pair, TENON_READABLE);
+        tn_queue_count(queue, TN_COUNT_DROPPED, pair->bounce.count); /* read, and no room for it */
         pair->rx = NULL;
         free_rx(pair);
     } else {

@@ -178,6 +178,9 @@ static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
 
 static unsigned wait_for_link(struct net_pair *pair)
 {
+    if (pair->tx_cut.active && pair->tx_cut.yields) {
+        return TN_SERVE_WAITS;
+    }
     tn_queue_count(pair->tx, NET_COUNT_LINK_FULL, 1);
     if (pair->tx_cut.kept == 0) { /* else it is not the link's fault, and net_tx_sent goes on */
         net_pair_watch(pair, TENON_WRITABLE);
