@@ -30,7 +30,9 @@ const char *__tsan_default_suppressions(void)
     return "race:tn_shared_\n"
            "race:^read_some$\n"
            "race:^write_some$\n"
-           "race:^copy_shared$\n";
+           "race:^copy_shared$\n"
+           "race:^net_frame_open$\n"
+           "race:^net_frame_put_header$\n";
 }
 #endif
 

@@ -308,15 +308,16 @@ static void check_used(struct batch *b, uint16_t from)
 
     assert_true((uint16_t)(until - from) <= b->count);
     for (uint16_t i = from; i != until; i++) {
-        struct chain *c = NULL;
         uint32_t id = 0, bytes = 0;
+        unsigned j = 0;
         tnd_raw_used(ring_of(b), i, &id, &bytes);
-        for (unsigned j = 0; j < b->count; j++) {
-            c = !c && b->chains[j].head == id ? &b->chains[j] : c;
+        while (j < b->count && b->chains[j].head != id) {
+            j++;
         }
-        if (!c) {
+        if (j == b->count) {
             fail_msg("used entry %u names the chain %u that was not offered", i, id);
         }
+        struct chain *c = &b->chains[j];
         c->head = UINT16_MAX; /* once */
         if (b->queue == TX) {
             assert_int_equal(bytes, 0);

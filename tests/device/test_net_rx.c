@@ -382,6 +382,7 @@ static void the_mtu_is_kept_NET_13(void **state)
     struct net_options options = { .net = { .mtu = 1400 },
                                    .setup = { .without = { bit(TN_NET_F_CTRL_VLAN) } } };
     struct rig *rig = net_rig_new(state, &options);
+    static const uint8_t tag[4] = { 0x81, 0x00, 0x00, 0x07 };
     uint8_t tagged[1419];
 
     fill(rig, NET_ROOM + 100, 8);
@@ -389,7 +390,7 @@ static void the_mtu_is_kept_NET_13(void **state)
     net_expect(rig, 0, 1414, 1);
     net_deliver(rig, 0, 1415, 2);
     net_frame(tagged, sizeof(tagged), 3, true);
-    memcpy(tagged + 12, "\x81\x00\x00\x07", 4);
+    memcpy(tagged + 12, tag, sizeof(tag));
     fake_link_deliver(rig->link, 0, tagged, 1418, NULL);
     static struct tnd_net_frame frame;
     assert_int_equal(tnd_net_receive(rig->driver, 0, &frame), 0);
