@@ -31,6 +31,7 @@ const char *__tsan_default_suppressions(void)
            "race:^read_some$\n"
            "race:^write_some$\n"
            "race:^copy_shared$\n"
+           "race:^net_frame_look$\n"
            "race:^net_frame_open$\n"
            "race:^net_frame_put_header$\n";
 }
