@@ -45,6 +45,7 @@ bool net_cut_begin(struct net_pair *pair, struct net_slot *slot)
         return false;
     }
     cut->count = cut->sent = cut->kept = 0;
+    cut->result = 0;
     cut->dropped = false;
     cut->summed = frame->offload.gso == TENON_GSO_NONE;
     if (cut->summed ? !begin_sum(cut, frame)
@@ -76,6 +77,12 @@ static bool refill(struct net_cut *cut)
     return cut->count > 0;
 }
 
+/* A frame of which a part is lost is lost. */
+static void note(struct net_cut *cut, const struct tenon_frame *frame)
+{
+    cut->result = cut->result == 0 ? frame->result : cut->result;
+}
+
 /* What is made goes to the link. False: it is full. */
 static bool send_portion(struct net_pair *pair)
 {
@@ -89,9 +96,13 @@ static bool send_portion(struct net_pair *pair)
             frames[i] = &cut->frames[cut->sent + i];
         }
         unsigned taken = pair->net->link_ops->send(pair->port, frames, count, &kept);
-        for (unsigned i = kept; i < taken; i++) {
-            net_tx_keep(pair, frames[i]);
-            cut->kept++;
+        for (unsigned i = 0; i < taken; i++) {
+            if (i >= kept) {
+                net_tx_keep(pair, frames[i]);
+                cut->kept++;
+            } else {
+                note(cut, frames[i]);
+            }
         }
         cut->sent += taken;
         if (taken < count) {
@@ -104,12 +115,10 @@ static bool send_portion(struct net_pair *pair)
 static void finish(struct net_pair *pair)
 {
     struct net_cut *cut = &pair->tx_cut;
-    struct net_slot *slot = cut->slot;
 
     cut->active = false;
-    tn_queue_count(pair->tx, cut->dropped ? NET_COUNT_DROPPED_FULL : NET_COUNT_FRAMES, 1);
-    tn_queue_count(pair->tx, NET_COUNT_BYTES, cut->dropped ? 0 : slot->frame.bytes);
-    tn_queue_return(&slot->slot, 0);
+    net_tx_end(pair->tx, cut->slot,
+               cut->dropped ? NET_COUNT_DROPPED_FULL : net_tx_outcome(cut->result));
 }
 
 static bool is_all_made(const struct net_cut *cut)
@@ -142,10 +151,11 @@ bool net_cut_go_on(struct net_pair *pair)
     }
 }
 
-void net_cut_sent(struct net_pair *pair)
+void net_cut_sent(struct net_pair *pair, const struct tenon_frame *frame)
 {
     struct net_cut *cut = &pair->tx_cut;
 
+    note(cut, frame);
     if (--cut->kept == 0 && cut->dropped && cut->active) {
         finish(pair);
     }

@@ -197,6 +197,7 @@ struct net_cut {
     struct iovec *iov;
     unsigned count, sent; /* of `frames`; made, and gone into the link */
     unsigned kept;        /* that the link still reads */
+    int result;           /* transmit: of the first that the link could not send */
 };
 
 /* Frames in memory of ours, over a link that fills: see rx_lend.c. */
@@ -217,6 +218,8 @@ struct net_pair {
     struct tn_queue *rx, *tx; /* NULL: it does not run */
     unsigned watched;         /* what the port was last told */
     bool link_up;             /* when the port last said that something changed */
+    bool wanted;              /* RSS: another pair has a frame for it, and it has no room */
+    bool waits_for_other;     /* RSS: it is that other one */
     unsigned looks;           /* for frames, instead of being told */
     struct net_rules rules;   /* a copy, see rules.c */
 
@@ -370,6 +373,10 @@ bool net_stock_is_all(struct net_pair *pair);
 unsigned net_tx_serve(struct tn_queue *queue, unsigned budget);
 void net_tx_settle(struct tn_queue *queue);
 void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames);
+/* The frame is over: the counter says how. */
+void net_tx_end(struct tn_queue *queue, struct net_slot *slot, unsigned counter);
+/* The counter that says what became of it in the link. */
+unsigned net_tx_outcome(int result);
 void net_tx_keep(struct net_pair *pair, struct tenon_frame *frame);
 
 /* ---- cut.c: transmitted frames that the link cannot take unfinished ---- */
@@ -381,7 +388,7 @@ bool net_cut_begin(struct net_pair *pair, struct net_slot *slot);
  */
 bool net_cut_go_on(struct net_pair *pair);
 /* The link has done with one of its frames. */
-void net_cut_sent(struct net_pair *pair);
+void net_cut_sent(struct net_pair *pair, const struct tenon_frame *frame);
 /* The queue pauses or stops. */
 void net_cut_drop(struct net_pair *pair);
 bool net_cut_has(const struct net_pair *pair, const struct tenon_frame *frame);

@@ -107,15 +107,34 @@ static enum net_rx_end serve(struct net_pair *pair, unsigned budget, unsigned *s
     return end;
 }
 
+/* Those that have frames for this pair may try again. */
+static void is_wanted_no_more(struct net_pair *pair)
+{
+    const struct net *net = pair->net;
+
+    pair->wanted = false;
+    for (unsigned i = 0; i < net->pairs; i++) {
+        struct net_pair *other = net->open[i];
+        if (other && other->waits_for_other && other->rx) {
+            other->waits_for_other = false;
+            tn_queue_look(other->rx);
+        }
+    }
+}
+
 unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
 {
     struct net_pair *pair = net_pair_of(queue);
     uint64_t bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]);
     unsigned served = 0;
 
+    pair->waits_for_other = false;
     if (!receives(pair)) {
         net_pair_unwatch(pair, TENON_READABLE);
         return TN_SERVE_WAITS;
+    }
+    if (pair->wanted && tn_vq_has_more(queue->vq)) {
+        is_wanted_no_more(pair);
     }
     enum net_rx_end end = serve(pair, budget, &served);
     bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]) - bytes;
@@ -125,12 +144,20 @@ unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
     }
     switch (end) {
     case NET_RX_EMPTY:
+        if (pair->wanted) { /* it waits for both: a kick comes as well */
+            net_pair_watch(pair, TENON_READABLE);
+            tn_queue_tell(queue);
+            return served;
+        }
         if (!tn_queue_wait(queue)) {
             net_pair_watch(pair, TENON_READABLE);
         }
         return TN_SERVE_WAITS;
     case NET_RX_STARVED:
         net_pair_unwatch(pair, TENON_READABLE);
+        if (pair->waits_for_other) {
+            return TN_SERVE_WAITS;
+        }
         tn_queue_count(queue, NET_COUNT_NO_BUFFER, 1);
         tn_queue_tell(queue); /* it has frames to take, and then buffers to give */
         return served;
@@ -164,4 +191,7 @@ void net_rx_settle(struct tn_queue *queue)
 
     net_pair_unwatch(pair, TENON_READABLE);
     net_stock_return(pair);
+    if (pair->wanted) {
+        is_wanted_no_more(pair); /* they find that it does not run */
+    }
 }

@@ -96,6 +96,20 @@ static struct net_pair *target(struct net_pair *pair, const struct net_look *loo
                                                                                             : NULL;
 }
 
+/* The same for another pair, whose driver may have no room: it waits for the kick of that one. */
+static enum outcome put_to(struct net_pair *pair, struct net_pair *to, const struct iovec *iov,
+                           uint32_t bytes, const struct tenon_offload *offload,
+                           const struct net_look *look)
+{
+    enum outcome outcome = put(to, iov, bytes, offload, look);
+
+    if (outcome == NO_BUFFER && to != pair) {
+        pair->waits_for_other = to->wanted = true;
+        tn_queue_look(to->rx);
+    }
+    return outcome;
+}
+
 /* Of a frame that the guest does not take unfinished: the segments, one after another. */
 static enum outcome put_segments(struct net_pair *pair, const struct net_look *look)
 {
@@ -114,7 +128,7 @@ static enum outcome put_segments(struct net_pair *pair, const struct net_look *l
         iov.iov_len = cut->bytes;
         struct net_pair *to = target(pair, look);
         enum outcome outcome =
-            to ? put(to, &iov, cut->bytes, &none, look) : drop(pair, NET_COUNT_LINK_DOWN);
+            to ? put_to(pair, to, &iov, cut->bytes, &none, look) : drop(pair, NET_COUNT_LINK_DOWN);
         if (outcome == NO_BUFFER) {
             return outcome;
         }
@@ -131,7 +145,7 @@ static enum outcome put_summed(struct net_pair *pair, const struct tenon_frame *
 
     iov.iov_len = net_frame_look(frame, pair->rx_cut.memory, frame->bytes);
     net_checksum_finish(&iov, 1, frame->bytes, &offload);
-    enum outcome outcome = put(target(pair, look), &iov, frame->bytes, &offload, look);
+    enum outcome outcome = put_to(pair, target(pair, look), &iov, frame->bytes, &offload, look);
     tn_queue_count(pair->rx, NET_COUNT_SUMMED, outcome == DONE);
     return outcome;
 }
@@ -175,7 +189,7 @@ static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame
     if ((needs & ~pair->rules.guest_can) != 0) {
         return put_finished(pair, frame, &look);
     }
-    return put(to, frame->iov, frame->bytes, &frame->offload, &look);
+    return put_to(pair, to, frame->iov, frame->bytes, &frame->offload, &look);
 }
 
 enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served)

@@ -17,7 +17,7 @@
 #include <string.h>
 
 /* The frame is over: sent, or dropped for the reason that the counter names. */
-static void end(struct tn_queue *queue, struct net_slot *slot, unsigned counter)
+void net_tx_end(struct tn_queue *queue, struct net_slot *slot, unsigned counter)
 {
     tn_queue_count(queue, counter, 1);
     if (counter == NET_COUNT_FRAMES) {
@@ -31,12 +31,12 @@ static struct net_slot *slot_of(struct tenon_frame *frame)
     return TN_CONTAINER_OF(frame, struct net_slot, frame);
 }
 
-static unsigned outcome(const struct tenon_frame *frame)
+unsigned net_tx_outcome(int result)
 {
-    return frame->result == 0           ? NET_COUNT_FRAMES
-           : frame->result == -EMSGSIZE ? NET_COUNT_TOO_LONG
-           : frame->result == -ENETDOWN ? NET_COUNT_LINK_DOWN
-                                        : NET_COUNT_LINK_ERROR;
+    return result == 0           ? NET_COUNT_FRAMES
+           : result == -EMSGSIZE ? NET_COUNT_TOO_LONG
+           : result == -ENETDOWN ? NET_COUNT_LINK_DOWN
+                                 : NET_COUNT_LINK_ERROR;
 }
 
 static struct tenon_frame *waiting_at(const struct net_pair *pair, unsigned i)
@@ -55,7 +55,7 @@ static void drop_waiting(struct net_pair *pair, unsigned counter)
     while (pair->waiting_count > 0) {
         struct tenon_frame *frame = waiting_at(pair, 0);
         take_waiting(pair, 1);
-        end(pair->tx, slot_of(frame), counter);
+        net_tx_end(pair->tx, slot_of(frame), counter);
     }
 }
 
@@ -97,7 +97,7 @@ static unsigned send_run(struct net_pair *pair, unsigned run)
         if (i >= kept) {
             net_tx_keep(pair, frames[i]);
         } else {
-            end(pair->tx, slot_of(frames[i]), outcome(frames[i]));
+            net_tx_end(pair->tx, slot_of(frames[i]), net_tx_outcome(frames[i]->result));
         }
     }
     take_waiting(pair, taken);
@@ -129,7 +129,7 @@ static bool drain(struct net_pair *pair)
         struct net_slot *slot = slot_of(waiting_at(pair, 0));
         take_waiting(pair, 1);
         if (!net_cut_begin(pair, slot)) {
-            end(pair->tx, slot, NET_COUNT_BAD_HEADER);
+            net_tx_end(pair->tx, slot, NET_COUNT_BAD_HEADER);
         }
     }
     return true;
@@ -162,11 +162,11 @@ static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
         struct net_slot *slot = net_slot_of(taken);
         served++;
         if (!net_frame_open(slot, net->header_bytes, net->host_can, &why)) {
-            end(pair->tx, slot, why);
+            net_tx_end(pair->tx, slot, why);
             continue;
         }
         if (slot->frame.bytes > net->info.frame_bytes && slot->frame.offload.gso == 0) {
-            end(pair->tx, slot, NET_COUNT_TOO_LONG);
+            net_tx_end(pair->tx, slot, NET_COUNT_TOO_LONG);
             continue;
         }
         watch_source(pair, &slot->frame);
@@ -220,9 +220,9 @@ void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames)
         pair->kept_first++;
         pair->kept_count--;
         if (net_cut_has(pair, frame)) {
-            net_cut_sent(pair);
+            net_cut_sent(pair, frame);
         } else {
-            end(pair->tx, slot_of(frame), outcome(frame));
+            net_tx_end(pair->tx, slot_of(frame), net_tx_outcome(frame->result));
         }
     }
     if (pair->tx && pair->tx_cut.active) {
@@ -234,7 +234,7 @@ void net_tx_sent(struct net_pair *pair, struct tenon_frame *frames)
 static void untake(struct tn_queue *queue, struct net_slot *slot)
 {
     if (!tn_queue_untake(&slot->slot)) {
-        end(queue, slot, NET_COUNT_DROPPED_FULL);
+        net_tx_end(queue, slot, NET_COUNT_DROPPED_FULL);
     }
 }
 
@@ -249,9 +249,9 @@ static void take_back_kept(struct net_pair *pair, bool cutting)
         struct tenon_frame *frame =
             pair->kept[(pair->kept_first + --pair->kept_count) & pair->kept_mask];
         if (net_cut_has(pair, frame)) {
-            net_cut_sent(pair);
+            net_cut_sent(pair, frame);
         } else if (cutting) {
-            end(pair->tx, slot_of(frame), NET_COUNT_DROPPED_FULL);
+            net_tx_end(pair->tx, slot_of(frame), NET_COUNT_DROPPED_FULL);
         } else {
             untake(pair->tx, slot_of(frame));
         }
