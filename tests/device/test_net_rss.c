@@ -203,10 +203,33 @@ static void what_is_refused_NET_69(void **state)
     assert_int_equal(await_anywhere(rig), config.unclassified); /* as it was */
 }
 
+/* The queue that is chosen has no buffers: the frame waits for them, and is not lost. */
+static void the_chosen_queue_has_no_buffers(void **state)
+{
+    struct rig *rig = net_rig_new(state, &with_rss);
+    struct config config = good_config();
+
+    assert_int_equal(send_config(rig, &config, 0), OK);
+    assert_int_equal(tnd_net_fill(rig->driver, 0, NET_ROOM, 10), 0);
+    for (unsigned i = 0; i < 20; i++) { /* for queue 2 */
+        net_deliver(rig, i % PAIRS, NET_PLAIN, i / PAIRS * PAIRS + i % PAIRS);
+    }
+    tnd_settle(rig->driver, 10);
+    assert_int_equal(tnd_net_fill(rig->driver, 2, NET_ROOM, 40), 0);
+    bool seen[20] = { false };
+    for (unsigned i = 0; i < 20; i++) { /* the ports are read one after another: any order */
+        assert_int_equal(await_anywhere(rig), 1);
+        uint32_t number = net_number(got.data);
+        assert_true(number < 20 && !seen[number]);
+        seen[number] = true;
+    }
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST(a_header_of_20_bytes_NET_20),
     RIG_TEST(frames_go_where_the_table_says_NET_70_72),
     RIG_TEST(what_is_refused_NET_69),
+    RIG_TEST(the_chosen_queue_has_no_buffers),
 };
 
 int main(int argc, char **argv)
