@@ -413,6 +413,20 @@ static void strays_are_counted(void **state)
     assert_int_equal(rig_stat(rig, "stray", TX), 1);
 }
 
+/* A driver that has not taken our address, such as QEMU's guests, may have any. */
+static void nobody_strays_without_an_address(void **state)
+{
+    struct net_options options = { .setup = { .without = { 1ull << TN_NET_F_MAC } } };
+    struct rig *rig = net_rig_new(state, &options);
+    uint8_t frame[NET_PLAIN];
+
+    net_frame(frame, NET_PLAIN, 1, false);
+    frame[7] ^= 0x40;
+    assert_int_equal(tnd_net_send(rig->driver, TX, frame, NET_PLAIN), 0);
+    net_await_sent(rig, 1);
+    assert_int_equal(rig_stat(rig, "stray", TX), 0);
+}
+
 static void the_mtu_passes_whole_NET_14(void **state)
 {
     struct net_options options = { .net = { .mtu = 9000 } };
@@ -439,6 +453,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(a_failing_link_ends_nothing),
     RIG_TEST(no_carrier),
     RIG_TEST(strays_are_counted),
+    RIG_TEST(nobody_strays_without_an_address),
     RIG_TEST(the_mtu_passes_whole_NET_14),
 };
 
