@@ -60,6 +60,21 @@ case_net_peer() { # stream|dgram [words [name,link...]]
     [ "$(gs_sum "$GS_FILES/back")" = "$sum" ] || { echo "# what came back differs"; return 1; }
 }
 
+# The daemon is ended and started again; QEMU connects anew, and its guest goes on.
+case_net_restart() { # signal
+    local status=0
+    gs_peer stream && gs_nets "net0,$GS_LINK" || return 1
+    GS_RECONNECT=1 gs_guest "$GS_MACHINE" net 256 1 t.restart=1 "${GS_SOCKETS[@]}"
+    gs_guest_step 60 ready || { gs_guest_end 1; return 1; }
+    gs_daemon_end "$1" || return 1
+    gs_daemon_again
+    gs_guest_go
+    gs_guest_end 100 && gs_daemon_end || status=1
+    gs_peer_end && [ $status = 0 ] || return 1
+    [ "$(gs_sum "$GS_FILES/back")" = "$(gs_sum "$GS_FILES/big")" ] ||
+        { echo "# what came back differs"; return 1; }
+}
+
 # ---- another guest on the other side ----
 
 # Two guests of one daemon, back to back: TCP both ways, with offloads and without.

@@ -23,6 +23,8 @@ gs_case "microvm: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "microvm: discard and write-zeroes" case_discard
 gs_case "microvm: a network over a stream: ping, a file there and back" case_net_peer stream
 gs_case "microvm: a network over datagrams: ping, a file there and back" case_net_peer dgram
+gs_case "microvm: the daemon of a network is ended by TERM and started again" case_net_restart TERM
+gs_case "microvm: the daemon of a network is killed and started again" case_net_restart KILL
 gs_case "microvm: two guests back to back: TCP both ways, offloads on and off" case_net_pair 1
 gs_case "microvm: the same over 2 pairs of queues" case_net_pair 2
 gs_case "microvm: a tap: TCP both ways, offloads on and off" case_net_tap 1

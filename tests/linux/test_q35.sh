@@ -3,6 +3,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cases.sh"
+. "$(dirname "$0")/net_cases.sh"
 GS_MACHINE=q35 GS_KIND=pci
 
 gs_init q35
@@ -21,4 +22,6 @@ gs_case "q35: two disks in one daemon" case_two_disks
 gs_case "q35: a read-only disk" case_read_only
 gs_case "q35: blocks of 4096 bytes, and the serial" case_blocks
 gs_case "q35: discard and write-zeroes" case_discard
+gs_case "q35: a network over a stream: ping, a file there and back" case_net_peer stream
+gs_case "q35: a tap, 2 pairs of queues: TCP both ways, offloads on and off" case_net_tap 2
 gs_finish

@@ -6,6 +6,16 @@ ip addr add 10.0.0.2/24 dev eth0
 ip link set eth0 up
 ping -c 5 -W 10 10.0.0.1 >/tmp/ping || { cat /tmp/ping; fail "no answer to ping"; }
 say ping "$(tail -n 1 /tmp/ping)"
+if [ -n "$(arg restart)" ]; then
+    step ready
+    wait_host
+    # The link is back when somebody answers again.
+    i=0
+    while ! ping -c 1 -W 1 10.0.0.1 >/tmp/ping 2>&1; do
+        i=$((i + 1))
+        [ $i -lt 60 ] || fail "no answer after the daemon was started again"
+    done
+fi
 tftp -g -b 1468 -r big -l /tmp/big 10.0.0.1 || fail "the file could not be fetched"
 say sum "$(sha256sum </tmp/big | cut -d' ' -f1)"
 tftp -p -b 1468 -r back -l /tmp/big 10.0.0.1 || fail "the file could not be sent"
