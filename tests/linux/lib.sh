@@ -208,7 +208,7 @@ gs_guest() { # machine script megabytes cpus "t.key=value..." socket...
         ;;
     q35)
         # Without message interrupts for network devices: with them QEMU 7.2, emulating in software,
-        # ends itself by a NULL pointer of its own while the driver starts.
+        # dies by SIGSEGV while the driver starts, whatever its back-end is (testpmd's, too).
         net=virtio-net-pci,vectors=0
         kind=pci device=vhost-user-blk-pci more=(-M "q35,memory-backend=m")
         ;;

@@ -102,10 +102,8 @@ static void never_longer_than_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_set_tells_each_time),
-        cmocka_unit_test(count_and_time),
-        cmocka_unit_test(alone_is_told_at_once),
-        cmocka_unit_test(a_flood_costs_few),
+        cmocka_unit_test(nothing_set_tells_each_time), cmocka_unit_test(count_and_time),
+        cmocka_unit_test(alone_is_told_at_once),       cmocka_unit_test(a_flood_costs_few),
         cmocka_unit_test(never_longer_than_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
