@@ -344,9 +344,11 @@ void net_pair_watch(struct net_pair *pair, unsigned events);
 void net_pair_unwatch(struct net_pair *pair, unsigned events);
 /* Whether there is a carrier: the embedder's word and the link's, who may ask the kernel. */
 bool net_up(const struct net *net);
-static inline bool net_pair_up(const struct net_pair *pair)
+/* What goes down is heard of (queue_pair.c); what comes up, the guest may have seen before us. */
+static inline bool net_pair_up(struct net_pair *pair)
 {
-    return __atomic_load_n(&pair->net->carrier, __ATOMIC_RELAXED) && pair->link_up;
+    pair->link_up = pair->link_up || tenon_link_up(pair->net->link);
+    return pair->link_up && __atomic_load_n(&pair->net->carrier, __ATOMIC_RELAXED);
 }
 /* Something has changed that its queues may wait for. */
 void net_pair_look(struct net_pair *pair);
