@@ -5,6 +5,8 @@
 #include "harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/shared.h"
 
@@ -161,11 +163,13 @@ static void make_combinations(const struct rig_engine *engines, unsigned engine_
 {
     static const struct choice transports[] = { { "mmio", RIG_MMIO }, { "vhost", RIG_VHOST } };
     static const struct choice loops[] = { { "epoll", RIG_EPOLL }, { "poll", RIG_POLL } };
+    const char *loop = getenv("RIG_LOOP"); /* only this one */
 
     for (unsigned t = 0; t < sizeof(transports) / sizeof(transports[0]); t++) {
         for (unsigned e = 0; e < engine_count; e++) {
             for (unsigned l = 0; l < sizeof(loops) / sizeof(loops[0]); l++) {
-                if (engines[e].epoll_only && loops[l].bit == RIG_POLL) {
+                if ((engines[e].epoll_only && loops[l].bit == RIG_POLL) ||
+                    (loop && strcmp(loop, loops[l].name) != 0)) {
                     continue;
                 }
                 struct rig_combination *made = &combinations[combination_count++];
