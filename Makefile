@@ -6,6 +6,7 @@
 #   make fuzz       the fuzzers, for long                     make soak     the crash tests, for long
 #   make bench      measures us beside QEMU's daemon, fio, testpmd BENCH_FLAGS=--quick: some minutes
 #   make fresh      demo and check on a bare Debian (root)
+#   make peers      drivers and links of others: DPDK, iperf3, passt; each is skipped where it is not
 #   make limits     how exact limits are, as the tables of docs/limits.md
 #   make faults     puts old faults in, one by one, and sees that a test goes red for each
 #   make format     clang-format over all C                   make clean
@@ -60,6 +61,11 @@ limits: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) tests/device/limits_accuracy >/dev/null
 	@$(BUILD)/tests/device/limits_accuracy
 
+# Both run to their end; what is not installed says so.
+peers: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) tenon
+	tests/linux/test_dpdk.sh; dpdk=$$?; tests/linux/test_peers.sh && exit $$dpdk
+
 fresh:
 	scripts/fresh
 
@@ -69,4 +75,4 @@ format:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all install check demo fuzz soak faults bench limits fresh format clean
+.PHONY: all install check demo fuzz soak faults bench limits peers fresh format clean
