@@ -126,13 +126,14 @@ gs_compile() { # source flag...
     ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -O2 "$source" -o "$out.new" "$@" && mv "$out.new" "$out"
 }
 
-# The same with fio, which brings some 80 MB of libraries: only for the guests that run it.
-gs_initrd_fio() { # kind
+# The same with one program more, as initrd.KIND-PROGRAM: only for the guests that run it, as fio
+# brings some 80 MB of libraries.
+gs_initrd_with() { # kind program
     local tree=$GS_WORK/tree
     rm -rf "$tree"
     mkdir -p "$tree"
-    gs_copy_program "$(command -v fio)" "$tree"
-    cp "$GS_WORK/initrd.$1" "$GS_WORK/initrd.$1-fio"
-    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$GS_WORK/initrd.$1-fio"
+    gs_copy_program "$(command -v "$2")" "$tree"
+    cp "$GS_WORK/initrd.$1" "$GS_WORK/initrd.$1-$2"
+    (cd "$tree" && find . | cpio -o -H newc -R 0:0 --quiet) >>"$GS_WORK/initrd.$1-$2"
     rm -rf "$tree"
 }

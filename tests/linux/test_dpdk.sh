@@ -1,7 +1,8 @@
 #!/bin/bash
 # DPDK's virtio-user port as the driver: dpdk_frames sends FRAMES (a million if not told) each way
 # between two devices of one `tenon net`, and looks that each arrives whole, once and in order. It
-# needs Debian's dpdk-dev and no huge pages; the case with taps needs root, and is skipped without.
+# needs Debian's libdpdk-dev and no huge pages; the case with taps needs root, and is skipped
+# without.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/net_cases.sh"
@@ -54,7 +55,7 @@ case_dpdk_tap() { # frames
 }
 
 if ! pkg-config --exists libdpdk; then
-    echo "1..0 # SKIP there is no libdpdk; apt-get install dpdk-dev installs it"
+    echo "1..0 # SKIP there is no libdpdk; scripts/install-deps peers installs it"
     exit 0
 fi
 gs_init dpdk

@@ -9,7 +9,7 @@ GS_MACHINE=microvm GS_KIND=mmio
 gs_init microvm
 gs_kernel
 gs_initrd_base mmio
-gs_initrd_fio mmio
+gs_initrd_with mmio fio
 gs_accel
 echo "# acceleration: $GS_ACCEL ($GS_WHY)"
 gs_case "microvm: partition, mkfs, fill, trim, boot again, verify, e2fsck" case_files

@@ -10,7 +10,7 @@ gs_init q35
 gs_kernel
 gs_initrd_base mmio
 gs_initrd_base pci
-gs_initrd_fio pci
+gs_initrd_with pci fio
 gs_accel
 echo "# acceleration: $GS_ACCEL ($GS_WHY)"
 gs_case "q35: partition, mkfs, fill, trim, boot again, verify, e2fsck" case_files

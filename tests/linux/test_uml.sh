@@ -15,7 +15,7 @@ fi
 GS_MODULES=$(echo /usr/lib/uml/modules/*/kernel)
 mkdir -p "$GS_CACHE"
 gs_initrd_base uml
-gs_initrd_fio uml
+gs_initrd_with uml fio
 gs_case "uml: partition, mkfs, fill, trim, boot again, verify, e2fsck" case_files
 gs_case "uml: fio --verify" case_fio 1
 gs_case "uml: two disks in one daemon" case_two_disks
