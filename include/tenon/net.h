@@ -28,7 +28,9 @@ enum {
     TENON_NET_OFFLOAD_OFF = 1 << 30 /* nothing: frames are whole, both ways; else TENON_CAN_* */
 };
 
-enum { TENON_NET_PAIRS_MAX = 128, TENON_NET_COALESCE_OFF = UINT32_MAX };
+enum { TENON_NET_PAIRS_MAX = 128 };
+
+#define TENON_NET_COALESCE_OFF UINT32_MAX
 
 struct tenon_net_opts {
     size_t size;

@@ -251,9 +251,11 @@ static void take_apart(struct tn_outbox *outbox, struct tenon_frame *frame)
 unsigned tn_outbox_send(struct tn_outbox *outbox, int fd, struct tenon_frame *const *frames,
                         unsigned count, int *error)
 {
+    struct tenon_frame *none = NULL;
     unsigned done = 0, most = count;
 
     *error = 0;
+    frames = count != 0 ? frames : &none; /* so that it can be added to */
     while (done < count || tn_outbox_pending(outbox)) {
         struct msghdr message = { .msg_iov = outbox->iov };
         unsigned iovecs;
