@@ -120,6 +120,13 @@ gs_netns() {
 
 gs_in_netns() { ip netns exec "$GS_NETNS" "$@"; }
 
+# A process in there that ends with the case. A function that is put in the background is a shell of
+# its own, which would be ended in place of what it runs.
+gs_serve_in_netns() { # program argument...
+    ip netns exec "$GS_NETNS" "$@" </dev/null >>"$GS_LOGS/$(basename "$1").log" 2>&1 7<&- 8>&- &
+    gs_pids+=($!)
+}
+
 # A tap is made where its maker is, so the daemon runs in the namespace, too.
 case_net_tap() { # pairs
     local status=0
@@ -140,11 +147,8 @@ gs_tap() { # pairs
     chmod +x "$GS_WORK/tenon"
     TENON=$GS_WORK/tenon gs_nets "one,tap,name=tap0,pairs=$1" || return 1
     head -c 8000000 /dev/urandom >"$GS_WORK/there"
-    gs_in_netns "$tool" nc -ll -p 7001 -e "$tool" sha256sum </dev/null >/dev/null 2>&1 7<&- 8>&- &
-    gs_pids+=($!)
-    gs_in_netns "$tool" nc -ll -p 7002 -e "$tool" cat "$GS_WORK/there" </dev/null >/dev/null 2>&1 \
-        7<&- 8>&- &
-    gs_pids+=($!)
+    gs_serve_in_netns "$tool" nc -ll -p 7001 -e "$tool" sha256sum
+    gs_serve_in_netns "$tool" nc -ll -p 7002 -e "$tool" cat "$GS_WORK/there"
     GS_PAIRS=$1 gs_guest "$GS_MACHINE" net_tcp 256 "$1" \
         "t.own=10.0.0.2 t.other=10.0.0.1 t.pairs=$1 t.sum=$(gs_sum "$GS_WORK/there")" \
         "${GS_SOCKETS[@]}"

@@ -72,8 +72,7 @@ gs_case "dpdk: $frames frames each way, back to back" \
     case_dpdk "$frames" "" "" pair=cable pair=cable
 gs_case "dpdk: buffers of one descriptor each, without MRG_RXBUF" \
     case_dpdk "$few" ,mrg_rxbuf=0 "" pair=cable pair=cable
-gs_case "dpdk: a driver without IN_ORDER" case_dpdk "$few" ,in_order=0 "" pair=cable pair=cable
-gs_case "dpdk: a driver that asks for packed rings" \
+gs_case "dpdk: a driver that asks for packed rings, and gets split ones" \
     case_dpdk "$few" ,packed_vq=1 "" pair=cable pair=cable
 gs_case "dpdk: frames up to 9000 bytes, over several buffers" \
     case_dpdk "$few" "" longest=9000 pair=cable pair=cable

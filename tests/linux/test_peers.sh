@@ -29,8 +29,7 @@ gs_iperf() { # offload
     printf '#!/bin/sh\nexec ip netns exec %s %s "$@"\n' "$GS_NETNS" "$program" >"$GS_WORK/tenon"
     chmod +x "$GS_WORK/tenon"
     TENON=$GS_WORK/tenon gs_nets "one,tap,name=tap0,offload=$1" || return 1
-    gs_in_netns iperf3 -s -B 10.0.0.1 </dev/null >"$GS_LOGS/iperf3.log" 2>&1 7<&- 8>&- &
-    gs_pids+=($!)
+    gs_serve_in_netns iperf3 -s -B 10.0.0.1
     GS_INITRD=$GS_KIND-iperf3 gs_guest "$GS_MACHINE" net_iperf 256 1 \
         "t.own=10.0.0.2 t.other=10.0.0.1" "${GS_SOCKETS[@]}"
     gs_guest_end 100 || return 1
@@ -62,15 +61,10 @@ gs_passt() {
         gs_in_netns ip route add default via 192.0.2.1 || return 1
     head -c 20000000 /dev/urandom >"$GS_WORK/there"
     sum=$(gs_sum "$GS_WORK/there")
-    gs_in_netns "$tool" nc -ll -p 7001 -e "$tool" sh -c "head -c 20000000 | sha256sum" </dev/null \
-        >/dev/null 2>&1 7<&- 8>&- &
-    gs_pids+=($!)
-    gs_in_netns "$tool" nc -ll -p 7002 -e "$tool" cat "$GS_WORK/there" </dev/null >/dev/null 2>&1 \
-        7<&- 8>&- &
-    gs_pids+=($!)
-    gs_in_netns passt --foreground --stderr --runas 0 --ipv4-only --no-dhcp-dns --no-dhcp-search \
-        --socket "$socket" </dev/null >>"$GS_LOGS/passt.log" 2>&1 7<&- 8>&- &
-    gs_pids+=($!)
+    gs_serve_in_netns "$tool" nc -ll -p 7001 -e "$tool" sh -c "head -c 20000000 | sha256sum"
+    gs_serve_in_netns "$tool" nc -ll -p 7002 -e "$tool" cat "$GS_WORK/there"
+    gs_serve_in_netns passt --foreground --stderr --runas 0 --ipv4-only --no-dhcp-dns \
+        --no-dhcp-search --socket "$socket"
     gs_wait 10 "passt makes no socket" test -S "$socket" || return 1
     gs_nets "one,stream,path=$socket" || return 1
     gs_guest "$GS_MACHINE" net_dhcp 256 1 "" "${GS_SOCKETS[@]}"
