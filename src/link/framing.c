@@ -228,11 +228,11 @@ static unsigned account(struct tn_outbox *outbox, struct tenon_frame *const *fra
 
     outbox->at += part;
     sent -= part;
-    for (; n < count && sent >= TN_FRAMING_HEADER + frames[n]->bytes; n++) {
+    for (; frames && n < count && sent >= TN_FRAMING_HEADER + frames[n]->bytes; n++) {
         sent -= TN_FRAMING_HEADER + frames[n]->bytes;
         frames[n]->result = 0;
     }
-    if (sent != 0) {
+    if (frames && n < count && sent != 0) {
         keep_rest(outbox, frames[n++], sent);
     }
     return n;
@@ -251,16 +251,14 @@ static void take_apart(struct tn_outbox *outbox, struct tenon_frame *frame)
 unsigned tn_outbox_send(struct tn_outbox *outbox, int fd, struct tenon_frame *const *frames,
                         unsigned count, int *error)
 {
-    struct tenon_frame *none = NULL;
     unsigned done = 0, most = count;
 
     *error = 0;
-    frames = count != 0 ? frames : &none; /* so that it can be added to */
     while (done < count || tn_outbox_pending(outbox)) {
         struct msghdr message = { .msg_iov = outbox->iov };
+        struct tenon_frame *const *left = done < count ? frames + done : NULL;
         unsigned iovecs;
-        unsigned batch =
-            gather(outbox, frames + done, most < count - done ? most : count - done, &iovecs);
+        unsigned batch = gather(outbox, left, most < count - done ? most : count - done, &iovecs);
         size_t bytes = tn_iov_bytes(outbox->iov, iovecs);
         ssize_t n;
 
@@ -271,7 +269,7 @@ unsigned tn_outbox_send(struct tn_outbox *outbox, int fd, struct tenon_frame *co
         message.msg_iovlen = iovecs;
         n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0) {
-            done += account(outbox, frames + done, batch, (size_t)n);
+            done += account(outbox, left, batch, (size_t)n);
             most = count;
             if ((size_t)n < bytes) {
                 *error = -EAGAIN;
