@@ -277,7 +277,8 @@ static void threads_draw_at_once(void **state)
         }
         __atomic_fetch_add(&shared.now, STEP_US * US, __ATOMIC_RELAXED);
     }
-    while (__atomic_load_n(&shared.passed, __ATOMIC_RELAXED) + left < most) {
+    while (__atomic_load_n(&shared.passed, __ATOMIC_RELAXED) + left < most ||
+           __atomic_load_n(&shared.bucket.once, __ATOMIC_RELAXED) != 0) { /* who waits takes it */
         sched_yield();
     }
     __atomic_store_n(&shared.stop, true, __ATOMIC_RELAXED);
