@@ -17,7 +17,7 @@
 #include "base/opts.h"
 #include "spec/virtio.h"
 
-enum { QUEUES_MAX = 256, POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000 };
+enum { QUEUES_MAX = 256 };
 
 _Static_assert(sizeof(struct tn_blk_config) == 0x48, "config space as BLK-03..13 lay it out");
 
@@ -167,13 +167,6 @@ static const struct tn_device_type blk_type = {
     .free = free_blk,
 };
 
-static uint64_t poll_ns(int poll_us)
-{
-    return poll_us == TENON_POLL_AUTO  ? POLL_AUTO_NS
-           : poll_us == TENON_POLL_OFF ? 0
-                                       : (uint64_t)poll_us * 1000;
-}
-
 static int check_opts(struct tenon_blk_opts *opts)
 {
     opts->name = opts->name ? opts->name : "blk";
@@ -204,10 +197,6 @@ static int check_opts(struct tenon_blk_opts *opts)
         return tn_error(
             -EINVAL, "%s: a block size of %u is not possible; use a power of 2 from 512 to 65536",
             opts->name, opts->block_bytes);
-    }
-    if (opts->poll_us < TENON_POLL_OFF || opts->poll_us > POLL_MAX_US) {
-        return tn_error(-EINVAL, "%s: cannot poll for %d microseconds; use 1 to %d", opts->name,
-                        opts->poll_us, POLL_MAX_US);
     }
     if (opts->on_error > TENON_ON_ERROR_ENOSPC) {
         return tn_error(-EINVAL, "%s: %d is not one of enum tenon_on_error", opts->name,
@@ -265,7 +254,7 @@ int tenon_blk_new(const struct tenon_blk_opts *given, struct tenon_device **out)
         .cpu_count = opts.cpu_count,
         .loop = opts.loop,
         .no_event_idx = opts.no_event_idx,
-        .poll_ns = poll_ns(opts.poll_us),
+        .poll_us = opts.poll_us,
         .event = opts.event,
         .event_opaque = opts.opaque,
         .limits = opts.limits,

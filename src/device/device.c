@@ -14,7 +14,12 @@
 #include "base/num.h"
 #include "spec/virtio.h"
 
-enum { NAME_MAX_BYTES = 64, FREE_POLL_MS = 1000 };
+enum {
+    NAME_MAX_BYTES = 64,
+    FREE_POLL_MS = 1000,
+    POLL_AUTO_NS = 200 * 1000,
+    POLL_MAX_US = 1000 * 1000
+};
 
 static const char *const common_counters[TN_COUNT_COMMON] = {
     [TN_COUNT_KICKS] = "kicks",
@@ -31,24 +36,39 @@ static const char *const common_counters[TN_COUNT_COMMON] = {
     [TN_COUNT_IN_FLIGHT] = "in_flight_now",
 };
 
+static int set_polling(struct tenon_device *device, const struct tn_device_init *init)
+{
+    if (init->poll_us < TENON_POLL_OFF || init->poll_us > POLL_MAX_US) {
+        return tn_error(-EINVAL, "%s: cannot poll for %d microseconds; use 1 to %d", init->name,
+                        init->poll_us, POLL_MAX_US);
+    }
+    device->poll_ns = init->poll_us == TENON_POLL_AUTO  ? POLL_AUTO_NS
+                      : init->poll_us == TENON_POLL_OFF ? 0
+                                                        : (uint64_t)init->poll_us * 1000;
+    return 0;
+}
+
 int tn_device_init(struct tenon_device *device, const struct tn_device_init *init)
 {
     pthread_condattr_t attributes;
+    int error = set_polling(device, init);
 
+    if (error < 0) {
+        return error;
+    }
     device->type = init->type;
     device->slot_bytes = init->slot_bytes;
     device->queue_count = init->queues;
     device->queue_max = init->queue_max;
     device->loop = init->loop;
     device->no_event_idx = init->no_event_idx;
-    device->poll_ns = init->poll_ns;
     device->event = init->event;
     device->event_opaque = init->event_opaque;
     device->name = strndup(init->name, NAME_MAX_BYTES);
     device->queues = calloc(init->queues, sizeof(struct tn_queue *));
-    int error = device->name && device->queues
-                    ? tn_workers_init(device, init)
-                    : tn_error(-ENOMEM, "no memory for the device %s", init->name);
+    error = device->name && device->queues
+                ? tn_workers_init(device, init)
+                : tn_error(-ENOMEM, "no memory for the device %s", init->name);
     if (error < 0) {
         free(device->name);
         free(device->queues);

@@ -184,7 +184,7 @@ struct tn_device_init {
     unsigned cpu_count;
     enum tenon_loop loop;
     bool no_event_idx; /* EVENT_IDX is not offered */
-    uint64_t poll_ns;
+    int poll_us;       /* or TENON_POLL_AUTO, TENON_POLL_OFF */
     tenon_event_fn *event;
     void *event_opaque;
     const struct tenon_limits *limits; /* NULL: none */

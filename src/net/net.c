@@ -231,6 +231,13 @@ static bool stop(struct tn_queue *queue)
     return is_ctrl(queue) ? net_ctrl_end(queue) : net_pair_leave(queue);
 }
 
+void net_free(struct net *net)
+{
+    free(net->open);
+    free(net->coalesce_queue);
+    free(net);
+}
+
 static void free_net(struct tenon_device *device)
 {
     struct net *net = net_of_device(device);
@@ -238,9 +245,7 @@ static void free_net(struct tenon_device *device)
     tenon_link_close(net->link);
     tn_device_fini(device);
     pthread_mutex_destroy(&net->lock);
-    free(net->open);
-    free(net->coalesce_queue);
-    free(net);
+    net_free(net);
 }
 
 const struct tn_device_type net_type = {

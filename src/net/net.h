@@ -328,6 +328,8 @@ uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t r
 
 extern const struct tn_device_type net_type;
 void net_negotiated(struct tenon_device *device);
+/* The memory of one that has no device yet, or no more. */
+void net_free(struct net *net);
 /* As after a reset. With net->lock held. */
 void net_coalesce_reset(struct net *net);
 /* The index of the control queue, as negotiated (NET-01). */

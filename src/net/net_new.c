@@ -12,7 +12,7 @@
 #include "base/num.h"
 #include "base/opts.h"
 
-enum { POLL_AUTO_NS = 200 * 1000, POLL_MAX_US = 1000 * 1000, QUEUE_SIZE_DEFAULT = 1024 };
+enum { QUEUE_SIZE_DEFAULT = 1024 };
 
 static int refuse_pairs(const struct tenon_net_opts *opts, const struct tenon_link_info *info)
 {
@@ -78,10 +78,6 @@ static int check_opts(struct tenon_net_opts *opts, struct tenon_link_info *info)
         return tn_error(-EINVAL, "%s: a speed of %u Mbit/s is not possible", opts->name,
                         opts->speed);
     }
-    if (opts->poll_us < TENON_POLL_OFF || opts->poll_us > POLL_MAX_US) {
-        return tn_error(-EINVAL, "%s: cannot poll for %d microseconds; use 1 to %d", opts->name,
-                        opts->poll_us, POLL_MAX_US);
-    }
     if (opts->rss && opts->no_ctrl) {
         return tn_error(-EINVAL, "%s: RSS needs the control queue", opts->name);
     }
@@ -120,9 +116,7 @@ static struct net *make(const struct tenon_net_opts *opts, const struct tenon_li
     net->open = calloc(opts->pairs, sizeof(struct net_pair *));
     net->coalesce_queue = calloc((size_t)opts->pairs * 2, sizeof(*net->coalesce_queue));
     if (!net->open || !net->coalesce_queue) {
-        free(net->open);
-        free(net->coalesce_queue);
-        free(net);
+        net_free(net);
         return NULL;
     }
     net->mtu = opts->mtu;
@@ -139,13 +133,6 @@ static struct net *make(const struct tenon_net_opts *opts, const struct tenon_li
     net_offload_plan(opts->offload, info, &net->host_offer, &net->guest_offer);
     make_mac(net, opts);
     return net;
-}
-
-static uint64_t poll_ns(int poll_us)
-{
-    return poll_us == TENON_POLL_AUTO  ? POLL_AUTO_NS
-           : poll_us == TENON_POLL_OFF ? 0
-                                       : (uint64_t)poll_us * 1000;
 }
 
 int tenon_net_new(const struct tenon_net_opts *given, struct tenon_device **out)
@@ -177,7 +164,7 @@ int tenon_net_new(const struct tenon_net_opts *given, struct tenon_device **out)
         .cpu_count = opts.cpu_count,
         .loop = opts.loop,
         .no_event_idx = opts.no_event_idx,
-        .poll_ns = poll_ns(opts.poll_us),
+        .poll_us = opts.poll_us,
         .event = opts.event,
         .event_opaque = opts.opaque,
         .limits = opts.limits,
@@ -187,9 +174,7 @@ int tenon_net_new(const struct tenon_net_opts *given, struct tenon_device **out)
     error = tn_device_init(&net->device, &init);
     if (error < 0) {
         pthread_mutex_destroy(&net->lock);
-        free(net->open);
-        free(net->coalesce_queue);
-        free(net);
+        net_free(net);
         return error;
     }
     net->link = tenon_link_get(opts.link);

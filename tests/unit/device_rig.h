@@ -172,6 +172,7 @@ static inline struct rig *rig_new(void)
     assert_int_equal(tenon_mem_add(rig->mem, &region), 0);
     assert_int_equal(tenon_worker_new(&opts, &rig->worker), 0);
     struct tn_device_init init = { .type = &type,
+                                   .poll_us = TENON_POLL_OFF,
                                    .name = "held",
                                    .slot_bytes = sizeof(struct tn_slot),
                                    .queues = QUEUES,
