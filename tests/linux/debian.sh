@@ -4,7 +4,8 @@
 
 # Makes build/linux/debian.img, once: a minimal Debian with systemd and a kernel, no password. The
 # second mount leaves /proc out, which mmdebstrap has mounted on the tree.
-gs_debian() {
+gs_debian() { gs_once debian gs_debian_kept; }
+gs_debian_kept() {
     local image=$GS_CACHE/debian.img
     [ ! -f "$image" ] || return 0
     mmdebstrap --variant=minbase --include=systemd-sysv,udev,linux-image-cloud-amd64 \

@@ -3,7 +3,20 @@
 #
 #   apt-get download ──> build/linux/PACKAGE ──> initrd.KIND in the work directory of a run
 #
-# Packages are unpacked, not installed, and kept for later runs. For bash; sourced by lib.sh.
+# Packages are unpacked, not installed, and kept for later runs. Two runs may want the same at the
+# same time: what is kept is made under a lock (gs_once). For bash; sourced by lib.sh.
+
+# Runs a command that makes something in build/linux, while no other run makes that.
+gs_once() { # what command...
+    local what=$1 status=0
+    shift
+    mkdir -p "$GS_CACHE"
+    exec 6>"$GS_CACHE/$what.lock"
+    flock 6
+    "$@" || status=$?
+    exec 6>&-
+    return $status
+}
 
 # ---- Debian's packages, unpacked --------------------------------------------------------------
 
@@ -15,7 +28,7 @@ gs_update() {
     fi
 }
 
-# Downloads a package and unpacks it into build/linux/PACKAGE, once.
+# Downloads a package and unpacks it into build/linux/PACKAGE, once. Under gs_once.
 gs_package() { # package
     local into=$GS_CACHE/$1 get="apt-get -qq -o APT::Sandbox::User=root download"
     [ ! -d "$into" ] || return 0
@@ -25,7 +38,7 @@ gs_package() { # package
         cd "$into.new"
         $get "$1" >/dev/null 2>&1 || { gs_update && $get "$1" >/dev/null; }
     ) || gs_die "the package $1 could not be downloaded; does apt-get download $1 work?"
-    dpkg-deb -x "$into.new"/*.deb "$into.new"
+    dpkg-deb -x "$into.new"/*.deb "$into.new" || gs_die "the package $1 could not be unpacked"
     rm "$into.new"/*.deb
     mv "$into.new" "$into"
 }
@@ -42,11 +55,11 @@ gs_vmlinux() { # bzImage out
 }
 
 # Sets GS_KERNEL, GS_BZIMAGE and GS_MODULES.
-gs_kernel() {
+gs_kernel() { gs_once pieces gs_kernel_kept; }
+gs_kernel_kept() {
     local meta name
-    name=$(cd "$GS_CACHE" 2>/dev/null && echo linux-image-*-cloud-amd64)
+    name=$(cd "$GS_CACHE" && echo linux-image-*-cloud-amd64)
     if ! [ -d "$GS_CACHE/$name" ]; then
-        mkdir -p "$GS_CACHE"
         meta=linux-image-cloud-amd64
         apt-cache show $meta >/dev/null 2>&1 || gs_update
         name=$(apt-cache depends $meta | awk '/Depends: linux-image/ { print $2; exit }')
@@ -84,7 +97,7 @@ gs_initrd_base() { # kind
     [ -x "$TENON" ] || gs_die "$TENON is not there; run make first"
     rm -rf "$tree"
     mkdir -p "$tree"/{bin,modules,guest,tools}
-    gs_package busybox-static
+    gs_once pieces gs_package busybox-static
     install "$GS_CACHE/busybox-static/bin/busybox" "$tree/bin/busybox"
     install "$GS_GUEST/init" "$tree/init"
     install -m 644 "$GS_GUEST"/*.sh "$tree/guest"
@@ -106,7 +119,8 @@ gs_initrd_base() { # kind
     uml) modules=(block/virtio_blk "${net[@]}") ;;
     esac
     for module in "${modules[@]}"; do
-        install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/"
+        install -m 644 "$GS_MODULES/drivers/$module.ko" "$tree/modules/" ||
+            gs_die "the kernel in $GS_CACHE is incomplete; remove it, and it is fetched anew"
         echo "$(basename "$module").ko"
     done >"$tree/modules/order"
     [ "$1" = uml ] || install -m 644 "$GS_MODULES"/drivers/misc/pvpanic/*.ko "$tree/modules/"
@@ -118,7 +132,8 @@ gs_initrd_base() { # kind
 }
 
 # Compiles a small program of the tests into build/linux, when it changed.
-gs_compile() { # source flag...
+gs_compile() { gs_once pieces gs_compile_kept "$@"; } # source flag...
+gs_compile_kept() {
     local source=$1 out
     out=$GS_CACHE/$(basename "$1" .c)
     shift
