@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net_load.h"
+#include "spec/vhost_user.h"
 #include "spec/virtio.h"
 #include "spec/virtio_net.h"
 
@@ -69,6 +70,9 @@ static int open_end(struct net_bench *bench, struct net_end *end, const char *so
         r = tnd_vhost_new(end->ram, fd, &end->driver);
     }
     if (r == 0) {
+        /* As QEMU speaks to a network back-end: no record of what is in flight. */
+        tnd_vhost_protocol(end->driver, 1u << TN_VU_PF_MQ | 1u << TN_VU_PF_REPLY_ACK |
+                                            1u << TN_VU_PF_CONFIG | 1u << TN_VU_PF_STATUS);
         r = tnd_start(end->driver, &setup);
     }
     if (r == 0) {

@@ -87,6 +87,12 @@ static inline uint16_t tn_shared_load16_once(const le16 *p)
     return tn_shared_load16(p);
 }
 
+static inline uint32_t tn_shared_load32_once(const le32 *p)
+{
+    tn_read_once_note(p, sizeof(*p));
+    return TN_LE32(__atomic_load_n(&p->raw, __ATOMIC_RELAXED));
+}
+
 /*
  * Half a descriptor: the copy that is made so often that it deserves no call. `p` is aligned to 8.
  */

@@ -38,6 +38,7 @@ enum {
     TN_PUBLISH_IDLE_NS = 10000,  /* the same where the ring is empty: the driver may be waiting */
     TN_LIMITED_IOVECS = 128, /* for each entry of a ring under a limit: what QEMU's seg_max needs */
     TN_SERVE_WAITS = INT_MAX,
+    TN_SLOT_IOVECS = 4,  /* of each slot: what most chains are content with */
     TN_QUIET_WAITERS = 4 /* who may wait for quiet at once: the transport, a reset, a free */
 };
 
@@ -218,10 +219,10 @@ struct tn_slot {
     struct tn_table *table; /* pinned */
     struct tn_slot *next_free;
     struct iovec *iovecs; /* its own few */
-    struct tn_held held;  /* while it waits for a limit */
-    struct tn_spans spans;
+    uint64_t number;      /* the how-manieth that its queue took */
     uint32_t arena_first, arena_count;
-    uint64_t number; /* the how-manieth that its queue took */
+    struct tn_held held; /* while it waits for a limit */
+    struct tn_spans spans;
 };
 
 struct tn_slots {
@@ -242,6 +243,7 @@ struct tn_queue {
     bool resting;              /* its last turn left the ring empty */
     bool kicks_on;             /* it asked for them */
     bool waiting;              /* for something else than the ring: type->look */
+    bool timed;                /* where the time of its requests goes is counted */
     bool by_threads;           /* threads were at work on what its last turn took */
     unsigned burst;            /* how many its last turns took, at most */
     bool broken, starved, dropping, irq_on_start, poll_without_kick, type_started, closing;
@@ -289,6 +291,16 @@ struct tn_slot *tn_queue_take(struct tn_queue *queue);
 
 /* The request has ended, with `written` bytes of its writable part filled. The slot is gone. */
 void tn_queue_return(struct tn_slot *slot, uint32_t written);
+
+/*
+ * The same for a request that ends where it begins, and so needs no slot: the chain, with its
+ * iovecs in `iov` if that has room, else valid until the next one; true: then comes one of the two
+ * that follow, before anything else is taken.
+ */
+bool tn_queue_pass(struct tn_queue *queue, struct tn_chain *chain, struct iovec *iov,
+                   uint32_t room);
+void tn_queue_pass_back(struct tn_queue *queue, const struct tn_chain *chain, uint32_t written);
+void tn_queue_unpass(struct tn_queue *queue, const struct tn_chain *chain); /* it is not begun */
 
 /*
  * The request was not begun: its chain goes back to the ring, and is taken again. Only the last one
@@ -349,8 +361,24 @@ static inline void tn_queue_count(struct tn_queue *queue, unsigned counter, uint
 int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count, size_t slot_bytes,
                   uint32_t iovecs);
 void tn_slots_fini(struct tn_slots *slots);
-struct tn_slot *tn_slots_take(struct tn_slots *slots);
-void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot);
+static inline struct tn_slot *tn_slots_take(struct tn_slots *slots)
+{
+    struct tn_slot *slot = slots->free;
+
+    if (slot) {
+        slots->free = slot->next_free;
+    }
+    return slot;
+}
+void tn_slots_give_iovecs(struct tn_slots *slots, struct tn_slot *slot);
+static inline void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot)
+{
+    if (slot->arena_count != 0) {
+        tn_slots_give_iovecs(slots, slot);
+    }
+    slot->next_free = slots->free;
+    slots->free = slot;
+}
 bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t count,
                           struct iovec **out);
 

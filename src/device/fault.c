@@ -33,15 +33,12 @@ void tn_queue_break(struct tn_queue *queue, const char *why)
     if (queue->broken) {
         return;
     }
-    queue->broken = true;
-    if (queue->vq) {
-        if (tn_vq_publish(
-                queue->vq)) { /* what ended truthfully before the fault still reaches the driver */
-            tn_queue_count(queue, TN_COUNT_INTERRUPTS, 1);
-            device->bus_ops.queue_irq(device->bus, queue->index);
-        }
+    if (queue->vq) { /* what ended truthfully before the fault still reaches the driver */
+        tn_queue_publish(queue);
+        tn_queue_tell(queue);
         tn_vq_break(queue->vq, why);
     }
+    queue->broken = true;
     tn_queue_count(queue, TN_COUNT_BROKEN, 1);
     if (tn_queue_may_log(queue)) {
         tn_log(TENON_LOG_WARNING, "%s: queue %u stopped: %s; the driver has to reset the device",

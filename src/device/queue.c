@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -93,85 +92,6 @@ static void on_kick_post(struct tenon_post *post)
 
     tn_queue_count(queue, TN_COUNT_KICKS, 1);
     tn_queue_look(queue);
-}
-
-struct tn_slot *tn_queue_take(struct tn_queue *queue)
-{
-    struct tn_slot *slot = queue->broken ? NULL : tn_slots_take(&queue->slots);
-    struct tn_chain chain;
-    struct iovec *iovecs;
-
-    if (!slot) {
-        queue->starved = true;
-        return NULL;
-    }
-    enum tn_pop pop = tn_vq_pop(queue->vq, &chain);
-    if (pop != TN_POP_CHAIN) {
-        tn_slots_give(&queue->slots, slot);
-        if (pop == TN_POP_BROKEN) {
-            tn_queue_break(queue, tn_vq_broken(queue->vq));
-        }
-        return NULL;
-    }
-    uint32_t count = chain.readable + chain.writable;
-    if (!tn_slots_take_iovecs(&queue->slots, slot, count, &iovecs)) {
-        tn_vq_unpop(queue->vq, &chain);
-        tn_slots_give(&queue->slots, slot);
-        tn_queue_count(queue, TN_COUNT_STARVED, 1);
-        queue->starved = true;
-        return NULL;
-    }
-    if (count != 0) {
-        memcpy(iovecs, chain.iov, count * sizeof(*iovecs));
-    }
-    slot->chain = chain;
-    slot->chain.iov = iovecs;
-    slot->table = tn_view_pin(&queue->view);
-    slot->number = ++queue->taken;
-    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], ++queue->in_flight);
-    tn_spans_begin(slot);
-    tn_queue_count(queue, TN_COUNT_REQUESTS, 1);
-    TN_PROBE(take, queue->device_name, queue->index, slot);
-    return slot;
-}
-
-void tn_queue_return(struct tn_slot *slot, uint32_t written)
-{
-    struct tn_queue *queue = slot->queue;
-
-    queue->returned = tn_max_u64(queue->returned, slot->number);
-    if (queue->broken || queue->dropping) {
-        tn_vq_forget(queue->vq, slot->chain.head);
-        tn_queue_count(queue, TN_COUNT_DROPPED, 1);
-    } else {
-        if (tn_vq_unpublished(queue->vq) == 0) {
-            queue->unpublished_since = tn_worker_turn_time(queue->worker);
-        }
-        tn_vq_push(queue->vq, slot->chain.head, written);
-    }
-    tn_view_unpin(&queue->view, slot->table);
-    tn_slots_give(&queue->slots, slot);
-    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], --queue->in_flight);
-    tn_task_finish(queue->worker, &queue->finish_task);
-    if (queue->starved) {
-        tn_queue_look(queue);
-    }
-}
-
-bool tn_queue_untake(struct tn_slot *slot)
-{
-    struct tn_queue *queue = slot->queue;
-
-    if (slot->number < queue->returned) {
-        return false;
-    }
-    tn_vq_unpop(queue->vq, &slot->chain);
-    tn_view_unpin(&queue->view, slot->table);
-    tn_slots_give(&queue->slots, slot);
-    tn_count_set(&queue->counts[TN_COUNT_IN_FLIGHT], --queue->in_flight);
-    tn_queue_count(queue, TN_COUNT_REQUESTS, (uint64_t)-1);
-    tn_queue_finish(queue);
-    return true;
 }
 
 void tn_queue_breathe(struct tn_queue *queue)
@@ -369,6 +289,7 @@ struct tn_queue *tn_queue_new(struct tenon_device *device, unsigned index)
     }
     queue->device = device;
     queue->device_name = device->name;
+    queue->timed = !device->type->counts_frames;
     queue->index = index;
     queue->kick_fd = -1;
     queue->notifier.read_fd = queue->notifier.write_fd = -1;

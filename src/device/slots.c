@@ -17,7 +17,7 @@
 
 #include "base/num.h"
 
-enum { GRANULE = 4, WORD_BITS = 64 };
+enum { GRANULE = TN_SLOT_IOVECS, WORD_BITS = 64 };
 
 int tn_slots_init(struct tn_slots *slots, struct tn_queue *queue, uint32_t count, size_t slot_bytes,
                   uint32_t iovecs)
@@ -52,17 +52,6 @@ void tn_slots_fini(struct tn_slots *slots)
     free(slots->iovecs);
     free(slots->taken);
     memset(slots, 0, sizeof(*slots));
-}
-
-struct tn_slot *tn_slots_take(struct tn_slots *slots)
-{
-    struct tn_slot *slot = slots->free;
-
-    if (slot) {
-        slots->free = slot->next_free;
-        slot->arena_count = 0;
-    }
-    return slot;
 }
 
 static bool is_taken(const struct tn_slots *slots, uint32_t granule)
@@ -118,11 +107,8 @@ bool tn_slots_take_iovecs(struct tn_slots *slots, struct tn_slot *slot, uint32_t
     return true;
 }
 
-void tn_slots_give(struct tn_slots *slots, struct tn_slot *slot)
+void tn_slots_give_iovecs(struct tn_slots *slots, struct tn_slot *slot)
 {
-    if (slot->arena_count != 0) {
-        mark(slots, slot->arena_first, slot->arena_count, false);
-    }
-    slot->next_free = slots->free;
-    slots->free = slot;
+    mark(slots, slot->arena_first, slot->arena_count, false);
+    slot->arena_count = 0;
 }

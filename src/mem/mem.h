@@ -21,12 +21,18 @@
 #include "tenon/mem.h"
 
 struct tn_table;
-struct tn_region;
+
+/* A copy of what a region is, for who looks there again; no bytes: of none. */
+struct tn_hit {
+    uint64_t gpa, bytes;
+    uint8_t *host;
+    bool read_only;
+};
 
 struct tn_view {
     struct tenon_mem *mem;
     struct tn_table *table; /* as of the last refresh; holds one reference */
-    const struct tn_region *last_hit;
+    struct tn_hit last;     /* buffers that follow each other mostly lie in one region of it */
     /* requests that pin `table`; becomes part of its count when the view moves on */
     uint64_t pinned;
     /* any thread, with mem's lock held: only post from here */
@@ -47,8 +53,20 @@ void tn_view_close(struct tn_view *view);
 bool tn_view_refresh(struct tn_view *view);
 
 /* A request that was translated through the view pins its table until it has ended. */
-struct tn_table *tn_view_pin(struct tn_view *view);
-void tn_view_unpin(struct tn_view *view, struct tn_table *table);
+static inline struct tn_table *tn_view_pin(struct tn_view *view)
+{
+    view->pinned++;
+    return view->table;
+}
+void tn_view_unpin_old(struct tn_table *table); /* the view has moved on since */
+static inline void tn_view_unpin(struct tn_view *view, struct tn_table *table)
+{
+    if (table == view->table) {
+        view->pinned--;
+    } else {
+        tn_view_unpin_old(table);
+    }
+}
 /*
  * A request that waits long holds up nobody who removes memory: its pin moves on to the view's
  * table. False, and nothing changes, when a byte of its iovecs is not there any more.
@@ -66,6 +84,23 @@ bool tn_view_poisoned(const struct tn_view *view);
  */
 int tn_translate(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write, struct iovec *iov,
                  unsigned room);
+
+/*
+ * The same for what lies in one piece where the last translation ended, without a call; NULL: it
+ * does not, or is empty, and may all the same be in memory.
+ */
+static inline void *tn_translate_again(const struct tn_view *view, uint64_t gpa, uint64_t bytes,
+                                       bool write)
+{
+    const struct tn_hit *last = &view->last;
+    uint64_t offset = gpa - last->gpa;
+
+    if (bytes == 0 || offset >= last->bytes || bytes > last->bytes - offset ||
+        (write && last->read_only)) {
+        return NULL;
+    }
+    return last->host + offset;
+}
 
 /* The same for memory that must lie in one piece (rings, indirect tables): the pointer, or NULL. */
 void *tn_translate_flat(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write);

@@ -141,7 +141,7 @@ bool tn_mem_has(struct tenon_mem *mem, uint64_t gpa, uint64_t bytes, bool write)
 int tn_view_open(struct tn_view *view, struct tenon_mem *mem, void (*changed)(struct tn_view *view))
 {
     view->mem = tn_mem_get(mem);
-    view->last_hit = NULL;
+    view->last = (struct tn_hit){ 0 };
     view->pinned = 0;
     view->changed = changed;
     pthread_mutex_lock(&mem->lock);
@@ -164,7 +164,7 @@ static void view_move(struct tn_view *view, struct tn_table *table)
     tn_table_get(old, view->pinned);
     view->pinned = 0;
     view->table = table;
-    view->last_hit = NULL;
+    view->last = (struct tn_hit){ 0 };
     tn_table_put(old);
 }
 
@@ -196,19 +196,9 @@ bool tn_view_refresh(struct tn_view *view)
     return true;
 }
 
-struct tn_table *tn_view_pin(struct tn_view *view)
+void tn_view_unpin_old(struct tn_table *table)
 {
-    view->pinned++;
-    return view->table;
-}
-
-void tn_view_unpin(struct tn_view *view, struct tn_table *table)
-{
-    if (table == view->table) {
-        view->pinned--;
-    } else {
-        tn_table_put(table);
-    }
+    tn_table_put(table);
 }
 
 /* Iovecs may reach over several regions, where these are neighbours in our memory, too. */

@@ -13,25 +13,25 @@
 #include "base/num.h"
 #include "mem/table.h"
 
-/*
- * `last` is the region of the hit before: buffers that follow each other mostly lie in one region.
- */
-static inline const struct tn_region *find(const struct tn_table *table,
-                                           const struct tn_region **last, uint64_t gpa)
+static inline bool find(const struct tn_table *table, struct tn_hit *last, uint64_t gpa)
 {
-    const struct tn_region *region = *last;
-
-    if (region && gpa - region->gpa < region->bytes) {
-        return region;
+    if (gpa - last->gpa < last->bytes) {
+        return true;
     }
-    region = tn_table_find(table, gpa);
-    if (region) {
-        *last = region;
+    const struct tn_region *region = tn_table_find(table, gpa);
+    if (!region) {
+        return false;
     }
-    return region;
+    *last = (struct tn_hit){
+        .gpa = region->gpa,
+        .bytes = region->bytes,
+        .host = region->host,
+        .read_only = region->read_only,
+    };
+    return true;
 }
 
-static int translate(const struct tn_table *table, const struct tn_region **last, uint64_t gpa,
+static int translate(const struct tn_table *table, struct tn_hit *last, uint64_t gpa,
                      uint64_t bytes, bool write, struct iovec *iov, unsigned room)
 {
     unsigned used = 0;
@@ -41,13 +41,12 @@ static int translate(const struct tn_table *table, const struct tn_region **last
         return -EFAULT;
     }
     while (gpa < end) {
-        const struct tn_region *region = find(table, last, gpa);
-        if (!region || (write && region->read_only)) {
+        if (!find(table, last, gpa) || (write && last->read_only)) {
             return -EFAULT;
         }
-        uint64_t offset = gpa - region->gpa;
-        uint64_t part = tn_min_u64(end - gpa, region->bytes - offset);
-        uint8_t *host = region->host + offset;
+        uint64_t offset = gpa - last->gpa;
+        uint64_t part = tn_min_u64(end - gpa, last->bytes - offset);
+        uint8_t *host = last->host + offset;
         if (used != 0 && (uint8_t *)iov[used - 1].iov_base + iov[used - 1].iov_len == host) {
             iov[used - 1].iov_len += part;
         } else if (used == room) {
@@ -65,20 +64,20 @@ static int translate(const struct tn_table *table, const struct tn_region **last
 int tn_translate(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write, struct iovec *iov,
                  unsigned room)
 {
-    return translate(view->table, &view->last_hit, gpa, bytes, write, iov, room);
+    return translate(view->table, &view->last, gpa, bytes, write, iov, room);
 }
 
 void *tn_translate_flat(struct tn_view *view, uint64_t gpa, uint64_t bytes, bool write)
 {
     struct iovec whole;
-    int pieces = translate(view->table, &view->last_hit, gpa, bytes, write, &whole, 1);
+    int pieces = translate(view->table, &view->last, gpa, bytes, write, &whole, 1);
 
     return pieces == 1 ? whole.iov_base : NULL;
 }
 
 bool tn_table_has(const struct tn_table *table, uint64_t gpa, uint64_t bytes, bool write)
 {
-    const struct tn_region *none = NULL;
+    struct tn_hit none = { 0 };
     struct iovec whole;
 
     return translate(table, &none, gpa, bytes, write, &whole, 1) == 1;

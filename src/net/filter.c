@@ -67,6 +67,12 @@ static bool wants_vlan(const struct net_filter *filter, const uint8_t *frame, ui
     return (filter->vlans[id / 64] >> id % 64) & 1;
 }
 
+bool net_filter_is_open(const struct net_filter *filter)
+{
+    return filter->promiscuous || (filter->all_uni && filter->all_multi && !filter->vlans_on &&
+                                   !filter->no_uni && !filter->no_multi && !filter->no_broadcast);
+}
+
 bool net_filter_passes(const struct net_filter *filter, const uint8_t *frame, uint32_t bytes)
 {
     bool wanted;

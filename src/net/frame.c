@@ -15,24 +15,51 @@
 #include "base/num.h"
 #include "base/shared.h"
 
-static void decode(const struct tn_net_header *header, struct tenon_offload *offload)
+/* The header as three words: most of them say nothing, and that is seen at one. */
+struct words {
+    uint32_t what; /* flags, gso_type, hdr_len */
+    uint32_t size; /* gso_size, csum_start */
+    uint32_t sum;  /* csum_offset, num_buffers */
+};
+
+static inline struct words read_header(const struct iovec *iov, unsigned count)
 {
-    /*
-     * Unknown flags mean nothing (NET-22), and what the driver found valid is no news to anybody.
-     */
-    offload->flags = header->flags & TN_NET_HDR_F_NEEDS_CSUM;
-    offload->gso = header->gso_type;
-    offload->header_bytes = tn_from_le16(header->hdr_len);
-    offload->gso_bytes = tn_from_le16(header->gso_size);
-    offload->csum_start = tn_from_le16(header->csum_start);
-    offload->csum_offset = tn_from_le16(header->csum_offset);
+    const le32 *at = iov->iov_base;
+    le32 copy[3];
+
+    if (iov->iov_len < sizeof(copy) || (uintptr_t)at % sizeof(*at) != 0) {
+        tn_iov_copy_from(copy, iov, count, 0, sizeof(copy));
+        return (struct words){ tn_from_le32(copy[0]), tn_from_le32(copy[1]),
+                               tn_from_le32(copy[2]) };
+    }
+    return (struct words){ tn_shared_load32_once(&at[0]), tn_shared_load32_once(&at[1]),
+                           tn_shared_load32_once(&at[2]) };
+}
+
+/*
+ * Unknown flags mean nothing (NET-22), and what the driver found valid is no news to anybody. Where
+ * nothing is asked for, the other fields mean nothing.
+ */
+static inline struct tenon_offload decode(struct words header)
+{
+    struct tenon_offload offload = {
+        .flags = header.what & TN_NET_HDR_F_NEEDS_CSUM,
+        .gso = (uint8_t)(header.what >> 8),
+    };
+
+    if (!net_offload_is_none(&offload)) {
+        offload.header_bytes = (uint16_t)(header.what >> 16);
+        offload.gso_bytes = (uint16_t)header.size;
+        offload.csum_start = (uint16_t)(header.size >> 16);
+        offload.csum_offset = (uint16_t)header.sum;
+    }
+    return offload;
 }
 
 bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_can, unsigned *why)
 {
     struct tn_chain *chain = &slot->slot.chain;
     struct tenon_frame *frame = &slot->frame;
-    struct tn_net_header header = { .flags = 0 };
     struct iovec *iov = chain->iov;
     unsigned count = chain->readable;
     uint64_t bytes = chain->readable_bytes;
@@ -46,11 +73,7 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
     if (bytes > header_bytes + TENON_FRAME_BYTES_MAX) {
         return false;
     }
-    if (iov->iov_len >= sizeof(header)) {
-        tn_shared_copy_from(&header, iov->iov_base, TN_NET_HEADER_BYTES);
-    } else {
-        tn_iov_copy_from(&header, iov, count, 0, TN_NET_HEADER_BYTES);
-    }
+    frame->offload = decode(read_header(iov, count));
     if (iov->iov_len == header_bytes) {
         iov++;
         count--;
@@ -64,12 +87,12 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
     frame->iov_count = count;
     frame->bytes = (uint32_t)bytes - header_bytes;
     frame->result = 0;
-    decode(&header, &frame->offload);
     *why = NET_COUNT_BAD_HEADER;
-    return net_offload_check(&frame->offload, frame->bytes, host_can);
+    return net_offload_is_none(&frame->offload) ||
+           net_offload_check(&frame->offload, frame->bytes, host_can);
 }
 
-void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
+void net_frame_put_header(const struct iovec *iov, unsigned count, unsigned header_bytes,
                           const struct tenon_offload *offload, unsigned buffers, uint32_t hash,
                           uint16_t report)
 {
@@ -84,14 +107,13 @@ void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
         .hash_value = tn_to_le32(hash),
         .hash_report = tn_to_le16(report),
     };
-    struct iovec *iov = net_room(slot);
 
     if (iov->iov_len >= TN_NET_HEADER_BYTES && header_bytes == TN_NET_HEADER_BYTES) {
         memcpy(iov->iov_base, &header, TN_NET_HEADER_BYTES);
     } else if (iov->iov_len >= header_bytes) {
         tn_shared_copy_to(iov->iov_base, &header, header_bytes);
     } else {
-        tn_iov_copy_to(iov, slot->slot.chain.writable, 0, &header, header_bytes);
+        tn_iov_copy_to(iov, count, 0, &header, header_bytes);
     }
 }
 
@@ -129,10 +151,6 @@ void net_frame_copy(struct net_cursor *to, struct net_cursor *from, uint64_t byt
 
 uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room)
 {
-    if (room == NET_LOOK_SHORT && frame->iov->iov_len >= NET_LOOK_SHORT) {
-        memcpy(to, frame->iov->iov_base, NET_LOOK_SHORT); /* as words, without a call */
-        return NET_LOOK_SHORT;
-    }
     uint32_t done = 0, bytes = (uint32_t)tn_min_u64(frame->bytes, room);
 
     for (unsigned i = 0; done < bytes && i < frame->iov_count; i++) {

@@ -16,6 +16,7 @@
 
 #include "device/device.h"
 #include "link/link.h"
+#include "net/frame.h"
 #include "net/offload.h"
 #include "spec/virtio_net.h"
 #include "tenon/net.h"
@@ -163,12 +164,6 @@ struct net {
     struct net_command command;
 };
 
-/* One request: a chain that a frame is to come into, or one that is to be sent. */
-struct net_slot {
-    struct tn_slot slot; /* first */
-    struct tenon_frame frame;
-};
-
 enum {
     NET_WINDOW = 1023, /* iovecs that a frame may be received into: IOV_MAX, and a link's own one */
     NET_PLACE_IOVECS = 5,
@@ -239,11 +234,6 @@ struct net_pair {
     struct net_cut tx_cut;
 };
 
-static inline struct net_slot *net_slot_of(struct tn_slot *slot)
-{
-    return (struct net_slot *)(void *)slot;
-}
-
 static inline struct net_pair *net_pair_of(const struct tn_queue *queue)
 {
     return queue->type_data;
@@ -261,10 +251,10 @@ static inline struct net *net_of(const struct tn_queue *queue)
 
 /* ---- filter.c, rss.c ---- */
 
-enum { NET_LOOK_SHORT = 24, NET_LOOK_BYTES = 128 }; /* of a frame's beginning, enough for both */
-
 /* As after a reset: its own address, broadcast and nothing else, but with no CTRL_RX everything. */
 void net_filter_reset(struct net_filter *filter, const uint8_t mac[6], bool ctrl_rx, bool vlans);
+/* Whether every frame passes: then it need not be looked at. */
+bool net_filter_is_open(const struct net_filter *filter);
 bool net_filter_passes(const struct net_filter *filter, const uint8_t *frame, uint32_t bytes);
 
 /* At most TN_NET_RSS_KEY_BYTES. */
@@ -296,33 +286,6 @@ void net_rules_apply(struct net *net, void (*done)(void *opaque, int error), voi
 /* A pair has opened: it has the rules of now, and stands in net->open. And it closes. */
 void net_rules_join(struct net_pair *pair);
 void net_rules_leave(struct net_pair *pair);
-
-/* ---- frame.c: a frame in guest memory ---- */
-
-/*
- * Reads the header of a chain that is to be sent, and makes it a frame. False: it is none; the
- * counter of the reason is in `*why`.
- */
-bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_can, unsigned *why);
-/* The writable part of a receive chain. */
-static inline struct iovec *net_room(const struct net_slot *slot)
-{
-    return slot->slot.chain.iov + slot->slot.chain.readable;
-}
-/* Writes the whole header in front of a received frame (NET-33, NET-34, NET-49). */
-void net_frame_put_header(const struct net_slot *slot, unsigned header_bytes,
-                          const struct tenon_offload *offload, unsigned buffers, uint32_t hash,
-                          uint16_t report);
-/* A place in a list of iovecs, none of which is empty. */
-struct net_cursor {
-    const struct iovec *iov;
-    size_t skip;
-};
-/* Moves so many bytes, which both have; both go on behind them. */
-void net_frame_copy(struct net_cursor *to, struct net_cursor *from, uint64_t bytes);
-void net_frame_skip(struct net_cursor *cursor, uint64_t bytes);
-/* Its first bytes, at most `room`: how many. */
-uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room);
 
 /* ---- net.c ---- */
 
@@ -365,7 +328,10 @@ void net_rx_settle(struct tn_queue *queue);
 
 /* One more chain that can hold a frame, or a part of one. False: there is none now. */
 bool net_stock_more(struct net_pair *pair);
-struct net_slot *net_stock_at(const struct net_pair *pair, uint32_t i);
+static inline struct net_slot *net_stock_at(const struct net_pair *pair, uint32_t i)
+{
+    return pair->stock.slots[(pair->stock.first + i) & pair->stock.mask];
+}
 /* The first `count` leave, with the frame in them; `bytes` of it, its header among them. */
 void net_stock_use(struct net_pair *pair, uint32_t count, uint64_t bytes);
 void net_stock_return(struct net_pair *pair);

@@ -11,6 +11,11 @@
 
 /* ---- offload.c: what a header may ask for ---- */
 
+/* Nothing is left to be done, as with most frames: needs nothing, and passes every check. */
+static inline bool net_offload_is_none(const struct tenon_offload *offload)
+{
+    return (offload->flags & TENON_OFFLOAD_NEEDS_CSUM) == 0 && offload->gso == TENON_GSO_NONE;
+}
 /*
  * Whether what is left to be done makes sense for a frame of so many bytes, and was negotiated
  * (`can`: TENON_CAN_*) (NET-22..28). A frame shorter than an Ethernet header is the caller's.

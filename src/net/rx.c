@@ -46,14 +46,18 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
     if (!net_pair_up(pair)) {
         return NET_COUNT_LINK_DOWN;
     }
-    uint32_t seen = net_frame_look(frame, head, deep ? NET_LOOK_BYTES : NET_LOOK_SHORT);
+    *look = (struct net_look){ 0 };
+    if (!deep && !pair->net->mtu_negotiated && net_filter_is_open(&rules->filter)) {
+        return 0; /* as over QEMU, which has kept the control queue for itself */
+    }
+    uint32_t seen =
+        deep ? net_frame_look(frame, head, NET_LOOK_BYTES) : net_frame_glance(frame, head);
     if (is_too_long(pair, frame, head)) {
         return NET_COUNT_TOO_LONG;
     }
     if (!net_filter_passes(&rules->filter, head, seen)) {
         return NET_COUNT_FILTERED;
     }
-    *look = (struct net_look){ 0 };
     if (deep) {
         look->report = net_rss_hash(&rules->rss, head, seen, &look->hash);
     }
@@ -70,19 +74,34 @@ static void show_offload(const struct net_pair *pair, struct tenon_offload *offl
     }
 }
 
-void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
-                      const struct tenon_offload *offload, const struct net_look *look)
+/* The header, and the frame is counted. */
+static void finish_frame(struct net_pair *pair, const struct tn_chain *chain, uint32_t chains,
+                         uint32_t bytes, const struct tenon_offload *offload,
+                         const struct net_look *look)
 {
-    struct net *net = pair->net;
     struct tenon_offload shown = *offload;
 
     show_offload(pair, &shown);
-    net_frame_put_header(net_stock_at(pair, 0), net->header_bytes, &shown, chains, look->hash,
+    net_frame_put_header(chain->iov + chain->readable, chain->writable, pair->net->header_bytes,
+                         &shown, chains, look->hash,
                          pair->rules.rss.report ? look->report : TN_NET_HASH_REPORT_NONE);
-    net_stock_use(pair, chains, (uint64_t)net->header_bytes + bytes);
     tn_queue_count(pair->rx, NET_COUNT_FRAMES, 1);
     tn_queue_count(pair->rx, NET_COUNT_BYTES, bytes);
     pair->rx->irq.frames++;
+}
+
+void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
+                      const struct tenon_offload *offload, const struct net_look *look)
+{
+    finish_frame(pair, &net_stock_at(pair, 0)->slot.chain, chains, bytes, offload, look);
+    net_stock_use(pair, chains, (uint64_t)pair->net->header_bytes + bytes);
+}
+
+void net_rx_hand_over_at_once(struct net_pair *pair, const struct tn_chain *chain, uint32_t bytes,
+                              const struct tenon_offload *offload, const struct net_look *look)
+{
+    finish_frame(pair, chain, 1, bytes, offload, look);
+    tn_queue_pass_back(pair->rx, chain, pair->net->header_bytes + bytes);
 }
 
 /* ---- the turn ---- */

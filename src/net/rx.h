@@ -28,6 +28,9 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
 /* The frame lies in the first `chains` of the stock: the driver gets it. */
 void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
                       const struct tenon_offload *offload, const struct net_look *look);
+/* It lies in a chain that is in no stock (tn_queue_pass). */
+void net_rx_hand_over_at_once(struct net_pair *pair, const struct tn_chain *chain, uint32_t bytes,
+                              const struct tenon_offload *offload, const struct net_look *look);
 
 /* At most `budget` frames; `*served` goes up by how many came, also those that were dropped. */
 enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served);

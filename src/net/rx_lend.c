@@ -52,12 +52,7 @@ static void fill(struct net_pair *pair, uint32_t chains, const struct iovec *iov
 {
     struct net_cursor from = { .iov = iov };
     uint64_t header = pair->net->header_bytes;
-    const struct iovec *room = net_room(net_stock_at(pair, 0));
 
-    if (room->iov_len >= header + bytes && iov->iov_len == bytes) {
-        tn_shared_move((uint8_t *)room->iov_base + header, iov->iov_base, bytes);
-        return;
-    }
     for (uint32_t i = 0; i < chains; i++) {
         const struct net_slot *slot = net_stock_at(pair, i);
         struct net_cursor to = { .iov = net_room(slot) };
@@ -70,10 +65,39 @@ static void fill(struct net_pair *pair, uint32_t chains, const struct iovec *iov
     }
 }
 
+/*
+ * Nearly every frame lies in one piece and fits into one buffer, which then comes and goes at once,
+ * without a place in the stock. False: it is not so, and nothing was done.
+ */
+static bool put_at_once(struct net_pair *pair, const struct iovec *iov, uint32_t bytes,
+                        const struct tenon_offload *offload, const struct net_look *look)
+{
+    unsigned header = pair->net->header_bytes;
+    struct iovec place[TN_SLOT_IOVECS];
+    struct tn_chain chain;
+
+    if (pair->stock.count != 0 || iov->iov_len != bytes ||
+        !tn_queue_pass(pair->rx, &chain, place, TN_SLOT_IOVECS)) {
+        return false;
+    }
+    const struct iovec *room = chain.iov + chain.readable;
+    if (chain.writable == 0 || chain.holes || room->iov_len < header + bytes) {
+        tn_queue_unpass(pair->rx, &chain);
+        return false;
+    }
+    tn_shared_move((uint8_t *)room->iov_base + header, iov->iov_base, bytes);
+    net_rx_hand_over_at_once(pair, &chain, bytes, offload, look);
+    return true;
+}
+
 static enum outcome put(struct net_pair *pair, const struct iovec *iov, uint32_t bytes,
                         const struct tenon_offload *offload, const struct net_look *look)
 {
     bool hopeless;
+
+    if (put_at_once(pair, iov, bytes, offload, look)) {
+        return DONE;
+    }
     uint32_t chains = gather(pair, (uint64_t)pair->net->header_bytes + bytes, &hopeless);
 
     if (chains == 0) {
@@ -172,7 +196,6 @@ static enum outcome put_finished(struct net_pair *pair, const struct tenon_frame
 
 static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame)
 {
-    unsigned needs = net_offload_needs(&frame->offload);
     struct net_look look;
     unsigned why = net_rx_inspect(pair, frame, &look);
 
@@ -183,11 +206,13 @@ static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame
     if (!to) {
         return drop(pair, NET_COUNT_LINK_DOWN);
     }
-    if (!net_offload_check(&frame->offload, frame->bytes, TENON_CAN_ALL)) {
-        return drop(pair, NET_COUNT_BAD_HEADER);
-    }
-    if ((needs & ~pair->rules.guest_can) != 0) {
-        return put_finished(pair, frame, &look);
+    if (!net_offload_is_none(&frame->offload)) {
+        if (!net_offload_check(&frame->offload, frame->bytes, TENON_CAN_ALL)) {
+            return drop(pair, NET_COUNT_BAD_HEADER);
+        }
+        if ((net_offload_needs(&frame->offload) & ~pair->rules.guest_can) != 0) {
+            return put_finished(pair, frame, &look);
+        }
     }
     return put_to(pair, to, frame->iov, frame->bytes, &frame->offload, &look);
 }

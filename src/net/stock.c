@@ -9,11 +9,6 @@
  */
 #include "net/net.h"
 
-struct net_slot *net_stock_at(const struct net_pair *pair, uint32_t i)
-{
-    return pair->stock.slots[(pair->stock.first + i) & pair->stock.mask];
-}
-
 /* Whether frames, or the next parts of one, can go there. */
 static bool is_usable(const struct net_pair *pair, const struct tn_chain *chain)
 {

@@ -79,8 +79,11 @@ static unsigned run_length(const struct net_pair *pair, unsigned can)
 {
     unsigned run = 0, wrap = NET_BATCH - pair->waiting_first;
 
-    while (run < pair->waiting_count && run < wrap &&
-           (net_offload_needs(&waiting_at(pair, run)->offload) & ~can) == 0) {
+    while (run < pair->waiting_count && run < wrap) {
+        const struct tenon_offload *offload = &waiting_at(pair, run)->offload;
+        if (!net_offload_is_none(offload) && (net_offload_needs(offload) & ~can) != 0) {
+            break;
+        }
         run++;
     }
     return run;
@@ -148,7 +151,7 @@ static void watch_source(struct net_pair *pair, const struct tenon_frame *frame)
     if (pair->rules.filter.mac_unknown) {
         return;
     }
-    net_frame_look(frame, head, sizeof(head));
+    net_frame_glance(frame, head);
     if (memcmp(head + 6, pair->rules.filter.mac, 6) != 0) {
         tn_queue_count(pair->tx, NET_COUNT_STRAY, 1);
     }

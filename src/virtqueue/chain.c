@@ -5,17 +5,16 @@
  *                                           └── not in memory ──> a hole: base NULL, its length
  *
  * Here: what makes a list of buffers a legal chain, whatever ring it came from. Not here: how
- * descriptors are linked (split.c). On the queue's worker.
+ * descriptors are linked (split_walk.c). On the queue's worker.
  */
 #include "virtqueue/chain.h"
 
-/* Drivers may not go beyond it (2.7.5.2, SPLIT-17); a used length could not say it either. */
-static const uint64_t CHAIN_BYTES_MAX = UINT64_C(1) << 32;
+#include <string.h>
 
-const char *tn_chain_add(struct tn_chain *chain, struct tn_view *view, uint32_t *spare,
-                         uint64_t gpa, uint32_t bytes, bool write)
+const char *tn_chain_add_any(struct tn_growth *growth, uint64_t gpa, uint32_t bytes, bool write)
 {
-    struct iovec *iov = chain->iov + chain->readable + chain->writable;
+    struct tn_chain *chain = growth->chain;
+    uint32_t count = chain->readable + chain->writable;
     int took;
 
     /*
@@ -28,23 +27,23 @@ const char *tn_chain_add(struct tn_chain *chain, struct tn_view *view, uint32_t 
     if (!write && chain->writable != 0) {
         return "a device-readable descriptor follows a device-writable one"; /* SPLIT-12 */
     }
-    if (chain->readable_bytes + chain->writable_bytes + bytes > CHAIN_BYTES_MAX) {
+    if (chain->readable_bytes + chain->writable_bytes + bytes > TN_CHAIN_BYTES_MAX) {
         return "a chain is longer than 2^32 bytes";
     }
 
-    took = tn_translate(view, gpa, bytes, write, iov, 1 + *spare);
+    if (chain->iov != growth->scratch) {
+        memcpy(growth->scratch, chain->iov, count * sizeof(*chain->iov));
+        chain->iov = growth->scratch;
+        growth->room = UINT32_MAX;
+    }
+    struct iovec *iov = chain->iov + count;
+    took = tn_translate(growth->view, gpa, bytes, write, iov, 1 + growth->spare);
     if (__builtin_expect(took <= 0, 0)) {
         *iov = (struct iovec){ .iov_base = NULL, .iov_len = bytes };
         chain->holes = true;
         took = 1;
     }
-    *spare -= (uint32_t)took - 1;
-    if (write) {
-        chain->writable += (uint32_t)took;
-        chain->writable_bytes += bytes;
-    } else {
-        chain->readable += (uint32_t)took;
-        chain->readable_bytes += bytes;
-    }
+    growth->spare -= (uint32_t)took - 1;
+    tn_chain_count(chain, (uint32_t)took, bytes, write);
     return NULL;
 }

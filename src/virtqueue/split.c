@@ -1,7 +1,7 @@
 /*
- * split.c: the split ring, and the only file that knows its layout (section 2.7).
+ * split.c: the split ring: with split_walk.c the only file that knows its layout (section 2.7).
  *
- *   pop      avail.idx (pair A) ──> head ──> descriptors, direct then maybe one table ──> chain.c
+ *   pop      avail.idx (pair A) ──> head ──> its descriptor; others: split_walk.c
  *   push     used.ring[ours]          not yet seen by the driver
  *   show     used.idx (pair B)         later, for many: barrier ──> does it want to know? (pair C)
  *   kicks    avail_event or used.flags ──> barrier ──> did something come meanwhile? (pair D)
@@ -15,25 +15,6 @@
 #include "base/shared.h"
 #include "virtqueue/chain.h"
 #include "virtqueue/notify.h"
-
-/* One descriptor, copied to where nobody else writes. */
-struct segment {
-    uint64_t gpa;
-    uint32_t bytes;
-    uint16_t flags, next;
-};
-
-static inline struct segment read_desc(const struct tn_desc *desc)
-{
-    uint64_t rest = tn_shared_load64_once(&desc->len);
-
-    return (struct segment){
-        .gpa = tn_shared_load64_once(&desc->addr),
-        .bytes = (uint32_t)rest,
-        .flags = (uint16_t)(rest >> 32),
-        .next = (uint16_t)(rest >> 48),
-    };
-}
 
 /* ---- where the rings are ---- */
 
@@ -113,118 +94,48 @@ static bool refresh_avail(struct tn_vq *vq)
     return true;
 }
 
-/* Copies an indirect table, which may cross regions. The end of the iovec scratch, where the chain
- * has not arrived yet, holds the pieces meanwhile. */
-static bool copy_table(struct tn_vq *vq, const struct tn_chain *chain, uint64_t gpa, uint32_t bytes)
-{
-    uint32_t taken = chain->readable + chain->writable;
-    struct iovec *piece = vq->iov + taken;
-    uint8_t *to = (uint8_t *)vq->table;
-    int pieces = tn_translate(vq->view, gpa, bytes, false, piece, vq->max_iovecs - taken);
-
-    for (int i = 0; i < pieces; i++) {
-        tn_shared_copy_from(to, piece[i].iov_base, piece[i].iov_len);
-        to += piece[i].iov_len;
-    }
-    return pieces > 0;
-}
-
 /*
- * The table that ends a chain of `direct` descriptors. Drivers may not make chains longer than the
- * queue (SPLIT-24), yet some do with tables, which cost no ring entries, and other devices let
- * them: a table, and with it the whole chain, may have up to TN_CHAIN_MAX data descriptors,
- * whatever the queue's size. The WRITE flag of the descriptor that points here means nothing
- * (SPLIT-20).
+ * Most chains of a network card are one buffer, in the region of the last one: for these the pop is
+ * a third shorter so.
  */
-static const char *walk_table(struct tn_vq *vq, struct tn_chain *chain, const struct segment *at,
-                              uint32_t direct, uint32_t *spare)
+static inline const char *take_chain(struct tn_vq *vq, struct tn_chain *chain, struct iovec *iov,
+                                     uint16_t head, uint32_t room)
 {
-    uint32_t entries = at->bytes / sizeof(struct tn_desc);
-    uint32_t i = 0;
+    struct tn_segment at = tn_split_read(&vq->desc[head]);
+    bool write = (at.flags & TN_DESC_F_WRITE) != 0;
+    void *base = tn_translate_again(vq->view, at.gpa, at.bytes, write);
 
-    if (vq->table == NULL) {
-        return "an indirect descriptor, but the feature was not negotiated";
+    if (tn_unlikely((at.flags & (TN_DESC_F_NEXT | TN_DESC_F_INDIRECT)) != 0 || base == NULL)) {
+        tn_chain_begin(chain, iov, head);
+        return tn_split_walk(vq, chain, at, room);
     }
-    if ((at->flags & TN_DESC_F_NEXT) != 0) {
-        return "an indirect descriptor goes on with a next one";
-    }
-    if (at->bytes == 0 || at->bytes % sizeof(struct tn_desc) != 0) {
-        return "an indirect table's length is 0 or not a multiple of 16";
-    }
-    if (entries > TN_CHAIN_MAX) {
-        return "an indirect table has more than 1024 entries";
-    }
-    if (!copy_table(vq, chain, at->gpa, at->bytes)) {
-        return "an indirect table is outside guest memory";
-    }
-
-    for (uint32_t visited = 1;; visited++) {
-        const struct tn_desc *desc = &vq->table[i];
-        uint16_t flags = tn_from_le16(desc->flags);
-        const char *why;
-
-        if ((flags & TN_DESC_F_INDIRECT) != 0) {
-            return "an indirect descriptor inside an indirect table";
-        }
-        why = tn_chain_add(chain, vq->view, spare, tn_from_le64(desc->addr),
-                           tn_from_le32(desc->len), (flags & TN_DESC_F_WRITE) != 0);
-        if (why != NULL) {
-            return why;
-        }
-        chain->descriptors++;
-        if ((flags & TN_DESC_F_NEXT) == 0) {
-            return NULL;
-        }
-        i = tn_from_le16(desc->next);
-        if (i >= entries) {
-            return "an indirect descriptor's next is outside its table";
-        }
-        if (visited == entries) {
-            return "the descriptors of an indirect table form a loop";
-        }
-        if (direct + visited == TN_CHAIN_MAX) {
-            return "a chain has more than 1024 descriptors";
-        }
-    }
+    *iov = (struct iovec){ .iov_base = base, .iov_len = at.bytes };
+    *chain = (struct tn_chain){
+        .iov = iov,
+        .head = head,
+        .descriptors = 1,
+        .readable = !write,
+        .writable = write,
+        .readable_bytes = write ? 0 : at.bytes,
+        .writable_bytes = write ? at.bytes : 0,
+    };
+    return NULL;
 }
 
-/* Follows a chain from its head. NULL, or how the driver broke the ring. */
-static const char *walk(struct tn_vq *vq, struct tn_chain *chain, uint16_t head)
+/* The next head. NULL, or how the driver broke the ring. */
+static const char *next_head(struct tn_vq *vq, uint16_t *head)
 {
-    uint32_t spare = TN_CHAIN_MAX;
-    uint32_t i = head;
-
-    tn_chain_begin(chain, vq->iov, head);
-    for (uint32_t direct = 0; direct < vq->limit; direct++) {
-        struct segment at = read_desc(&vq->desc[i]);
-        const char *why;
-
-        chain->descriptors++;
-        if ((at.flags & TN_DESC_F_INDIRECT) != 0) {
-            return walk_table(vq, chain, &at, direct, &spare);
-        }
-        why = tn_chain_add(chain, vq->view, &spare, at.gpa, at.bytes,
-                           (at.flags & TN_DESC_F_WRITE) != 0);
-        if (tn_unlikely(why != NULL)) {
-            return why;
-        }
-        if ((at.flags & TN_DESC_F_NEXT) == 0) {
-            return NULL;
-        }
-        if (tn_unlikely(at.next >= vq->size)) {
-            return "a descriptor's next is outside the descriptor table"; /* SPLIT-14 */
-        }
-        i = at.next;
-    }
-    return vq->limit == vq->size ? "a chain of descriptors forms a loop"     /* SPLIT-13 */
-                                 : "a chain has more than 1024 descriptors"; /* SPLIT-08 */
+    *head = tn_shared_load16_once(&vq->avail->ring[vq->next_avail & vq->mask]);
+    return tn_unlikely(*head > vq->mask)
+               ? "an available entry names a descriptor outside the table" /* SPLIT-14 */
+               : NULL;
 }
 
-enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain)
+enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain, struct iovec *iov, uint32_t room)
 {
     bool again = vq->again_next != vq->again_count;
-    const char *why;
-    uint64_t *word;
+    const char *why = NULL;
+    uint64_t *word, bit;
     uint16_t head;
 
     if (tn_unlikely(vq->broken != NULL)) {
@@ -237,23 +148,22 @@ enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain)
         if (vq->next_avail == vq->avail_seen && !refresh_avail(vq)) {
             return vq->broken == NULL ? TN_POP_EMPTY : TN_POP_BROKEN;
         }
-        head = tn_shared_load16_once(&vq->avail->ring[vq->next_avail & vq->mask]);
-        if (tn_unlikely(head > vq->mask)) {
-            why = "an available entry names a descriptor outside the table"; /* SPLIT-14 */
-            goto broken;
-        }
+        why = next_head(vq, &head);
     }
-    word = tn_vq_head_word(vq, head);
-    if (tn_unlikely((*word & tn_vq_head_bit(head)) != 0)) {
+    word = tn_vq_head_word(vq, head & vq->mask);
+    bit = tn_vq_head_bit(head);
+    if (why == NULL && tn_unlikely((*word & bit) != 0)) {
         why = "a chain was made available while it was still in flight";
-        goto broken;
     }
-    why = walk(vq, chain, head);
+    if (why == NULL) {
+        why = take_chain(vq, chain, iov, head, room);
+    }
     if (tn_unlikely(why != NULL)) {
-        goto broken;
+        tn_vq_break_once(vq, why);
+        return TN_POP_BROKEN;
     }
 
-    *word |= tn_vq_head_bit(head);
+    *word |= bit;
     vq->in_flight++;
     chain->again = again;
     if (tn_unlikely(again)) {
@@ -265,10 +175,6 @@ enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain)
         }
     }
     return TN_POP_CHAIN;
-
-broken:
-    tn_vq_break_once(vq, why);
-    return TN_POP_BROKEN;
 }
 
 /*
@@ -311,7 +217,7 @@ void tn_split_forget(struct tn_vq *vq, uint16_t head)
 
 /* ---- from us to the driver ---- */
 
-void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
+bool tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
 {
     struct tn_used_elem *elem;
 
@@ -320,7 +226,7 @@ void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
      * keeps the chain.
      */
     if (tn_unlikely(!unmark(vq, head) || vq->broken != NULL)) {
-        return;
+        return false;
     }
     elem = &vq->used->ring[vq->used_idx & vq->mask];
     tn_shared_store32(&elem->id, head);
@@ -329,6 +235,7 @@ void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written)
     if (vq->inflight != NULL) {
         tn_inflight_batch(vq->inflight, head);
     }
+    return (uint16_t)(vq->used_idx - vq->published) == 1;
 }
 
 void tn_split_show(struct tn_vq *vq)

@@ -5,6 +5,7 @@
 #ifndef TN_VIRTQUEUE_SPLIT_H
 #define TN_VIRTQUEUE_SPLIT_H
 
+#include "base/shared.h"
 #include "virtqueue/vq.h"
 
 /* Bytes and alignment of the three areas, in the order desc, driver, device. */
@@ -28,9 +29,36 @@ uint16_t tn_split_used_in_ring(const struct tn_vq *vq);
 /* Leaves the flags as a fresh ring has them, whatever a back-end before us wrote there. */
 void tn_split_begin(struct tn_vq *vq);
 
-enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain);
+/* One descriptor, copied to where nobody else writes. */
+struct tn_segment {
+    uint64_t gpa;
+    uint32_t bytes;
+    uint16_t flags, next;
+};
+
+static inline struct tn_segment tn_split_read(const struct tn_desc *desc)
+{
+    uint64_t rest = tn_shared_load64_once(&desc->len);
+
+    return (struct tn_segment){
+        .gpa = tn_shared_load64_once(&desc->addr),
+        .bytes = (uint32_t)rest,
+        .flags = (uint16_t)(rest >> 32),
+        .next = (uint16_t)(rest >> 48),
+    };
+}
+
+/*
+ * Follows a chain from its head, whose descriptor is `at`; the chain has begun, in a place of so
+ * much room (split_walk.c). NULL, or how the driver broke the ring.
+ */
+const char *tn_split_walk(struct tn_vq *vq, struct tn_chain *chain, struct tn_segment at,
+                          uint32_t room);
+
+enum tn_pop tn_split_pop(struct tn_vq *vq, struct tn_chain *chain, struct iovec *iov,
+                         uint32_t room);
 void tn_split_unpop(struct tn_vq *vq, uint16_t head, bool again);
-void tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written);
+bool tn_split_push(struct tn_vq *vq, uint16_t head, uint32_t written);
 void tn_split_forget(struct tn_vq *vq, uint16_t head);
 void tn_split_show(struct tn_vq *vq);
 bool tn_split_wants_interrupt(struct tn_vq *vq);

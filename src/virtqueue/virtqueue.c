@@ -178,7 +178,13 @@ uint32_t tn_vq_max_iovecs(const struct tn_vq *vq)
 
 enum tn_pop tn_vq_pop(struct tn_vq *vq, struct tn_chain *chain)
 {
-    return tn_split_pop(vq, chain);
+    return tn_split_pop(vq, chain, vq->iov, vq->max_iovecs);
+}
+
+enum tn_pop tn_vq_pop_into(struct tn_vq *vq, struct tn_chain *chain, struct iovec *iov,
+                           uint32_t room)
+{
+    return tn_split_pop(vq, chain, iov, room);
 }
 
 void tn_vq_unpop(struct tn_vq *vq, const struct tn_chain *chain)
@@ -186,9 +192,9 @@ void tn_vq_unpop(struct tn_vq *vq, const struct tn_chain *chain)
     tn_split_unpop(vq, chain->head, chain->again);
 }
 
-void tn_vq_push(struct tn_vq *vq, uint16_t head, uint32_t written)
+bool tn_vq_push(struct tn_vq *vq, uint16_t head, uint32_t written)
 {
-    tn_split_push(vq, head, written);
+    return tn_split_push(vq, head, written);
 }
 
 void tn_vq_forget(struct tn_vq *vq, uint16_t head)

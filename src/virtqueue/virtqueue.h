@@ -7,7 +7,8 @@
  * is used by one thread at a time (its worker). Our indexes are ours: never read back from guest
  * memory.
  *
- *   split.c      the split ring: the only file that knows its layout
+ *   split.c      the split ring: with split_walk.c the only file that knows its layout
+ *   split_walk.c its descriptors: chains of more than one, indirect tables
  *   chain.c      from copied descriptors to iovecs: direction order, totals, holes
  *   inflight.c   the vhost-user inflight record (VU-73..77) of a split ring
  */
@@ -94,6 +95,13 @@ enum tn_pop {
 enum tn_pop tn_vq_pop(struct tn_vq *vq, struct tn_chain *chain);
 
 /*
+ * The same, and the iovecs are in `iov` if so many have room there. Else chain->iov is another
+ * place, as above.
+ */
+enum tn_pop tn_vq_pop_into(struct tn_vq *vq, struct tn_chain *chain, struct iovec *iov,
+                           uint32_t room);
+
+/*
  * Puts back a chain: it is popped again next time. Only the one popped last of those that are in
  * flight; again and again, in that order, as many as there are.
  */
@@ -101,9 +109,9 @@ void tn_vq_unpop(struct tn_vq *vq, const struct tn_chain *chain);
 
 /*
  * Returns a chain with `written` bytes of its writable part filled (SPLIT-29). Not visible to the
- * driver until published.
+ * driver until published. True: it is the first one since then.
  */
-void tn_vq_push(struct tn_vq *vq, uint16_t head, uint32_t written);
+bool tn_vq_push(struct tn_vq *vq, uint16_t head, uint32_t written);
 
 /* A chain ends without a used entry (reset): only our own record of it goes. */
 void tn_vq_forget(struct tn_vq *vq, uint16_t head);

@@ -14,7 +14,7 @@ struct parts {
     uint8_t *rom;
     struct iovec iov[16];
     struct tn_chain chain;
-    uint32_t spare;
+    struct tn_growth growth;
 };
 
 static uint8_t memory[8 * PART] __attribute__((aligned(4096)));
@@ -30,7 +30,9 @@ static int setup(void **state)
     }
     p->rom = memory + 7 * PART;
     model_region(&p->m, ROM, p->rom, PART, TENON_REGION_READ_ONLY);
-    p->spare = 8;
+    p->growth = (struct tn_growth){
+        .chain = &p->chain, .view = &p->m.view, .scratch = p->iov, .room = 16, .spare = 8
+    };
     tn_chain_begin(&p->chain, p->iov, 3);
     *state = p;
     return 0;
@@ -47,7 +49,7 @@ static int teardown(void **state)
 
 static const char *add(struct parts *p, uint64_t gpa, uint32_t bytes, bool write)
 {
-    return tn_chain_add(&p->chain, &p->m.view, &p->spare, gpa, bytes, write);
+    return tn_chain_add(&p->growth, gpa, bytes, write);
 }
 
 static void test_readable_then_writable(void **state)
@@ -68,7 +70,40 @@ static void test_readable_then_writable(void **state)
     assert_ptr_equal(p->iov[1].iov_base, p->host[0] + 100);
     assert_ptr_equal(p->iov[2].iov_base, p->host[0] + 512);
     assert_int_equal(p->iov[3].iov_len, 1);
-    assert_int_equal(p->spare, 8);
+    assert_int_equal(p->growth.spare, 8);
+}
+
+/* The first two are at home in the small place; a third one, a crossing or a hole is not. */
+static void test_it_outgrows_its_place(void **state)
+{
+    struct parts *p = *state;
+
+    for (int i = 0; i < 3; i++) {
+        struct iovec place[2] = { 0 };
+        tn_chain_begin(&p->chain, place, 3);
+        p->growth.room = 2;
+        assert_null(add(p, GPA + 1, 16, false)); /* the first one is not where the last one was */
+        assert_null(add(p, GPA + 50, 50, true));
+        tn_chain_begin(&p->chain, place, 3);
+        p->growth.room = 2;
+        assert_null(add(p, GPA + 1, 16, false));
+        assert_ptr_equal(p->chain.iov, place);
+        if (i > 0) {
+            assert_null(add(p, GPA + 100, 10, true));
+            assert_ptr_equal(p->chain.iov, place);
+            assert_ptr_equal(place[1].iov_base, p->host[0] + 100);
+        }
+        assert_null(i == 0 ? add(p, GPA + PART - 8, 16, true) : add(p, GPA + 200, 20, true));
+        assert_ptr_equal(p->chain.iov, p->iov);
+        assert_null(add(p, i == 2 ? 0x1000 : GPA + 300, 30, true));
+        assert_int_equal(p->chain.writable, 3);
+        assert_int_equal(p->chain.writable_bytes, i == 0 ? 46 : 60);
+        assert_ptr_equal(p->iov[0].iov_base, p->host[0] + 1);
+        assert_int_equal(p->iov[0].iov_len, 16);
+        assert_ptr_equal(p->iov[1].iov_base, p->host[0] + (i == 0 ? PART - 8 : 100));
+        assert_ptr_equal(p->iov[3].iov_base, i == 2 ? NULL : p->host[0] + 300);
+        assert_int_equal(p->chain.holes, i == 2);
+    }
 }
 
 /* SPLIT-12 */
@@ -127,7 +162,7 @@ static void test_buffer_over_three_regions_is_three_iovecs(void **state)
     assert_int_equal(p->iov[2].iov_len, PART);
     assert_ptr_equal(p->iov[3].iov_base, p->host[2]);
     assert_int_equal(p->iov[3].iov_len, 20);
-    assert_int_equal(p->spare, 6);
+    assert_int_equal(p->growth.spare, 6);
 }
 
 static void check_hole(struct parts *p, uint64_t gpa, uint32_t bytes, bool write)
@@ -158,7 +193,7 @@ static void test_outside_memory_is_a_hole(void **state)
     assert_null(add(p, GPA, 5, true));
     assert_int_equal(p->chain.readable, 5);
     assert_int_equal(p->chain.writable, 2);
-    assert_int_equal(p->spare, 8);
+    assert_int_equal(p->growth.spare, 8);
 }
 
 static void test_write_to_rom_is_a_hole_and_read_is_not(void **state)
@@ -188,12 +223,12 @@ static void test_too_many_crossings_is_a_hole(void **state)
 {
     struct parts *p = *state;
 
-    p->spare = 3;
+    p->growth.spare = 3;
     assert_null(add(p, GPA, 3 * PART, true));
-    assert_int_equal(p->spare, 1);
+    assert_int_equal(p->growth.spare, 1);
     check_hole(p, GPA, 3 * PART, true);
     assert_null(add(p, GPA, 2 * PART, true));
-    assert_int_equal(p->spare, 0);
+    assert_int_equal(p->growth.spare, 0);
     check_hole(p, GPA, 2 * PART, true);
     assert_null(add(p, GPA, PART, true));
     assert_int_equal(p->chain.writable, 3 + 1 + 2 + 1 + 1);
@@ -206,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_readable_then_writable),
+        CASE(test_it_outgrows_its_place),
         CASE(test_readable_after_writable_is_broken),
         CASE(test_readable_after_writable_hole_is_broken),
         CASE(test_empty_buffers_are_nothing),
