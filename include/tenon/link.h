@@ -91,6 +91,12 @@ struct tenon_port_events {
     void (*sent)(void *opaque, struct tenon_frame *frames);
     /* the carrier, or what send can do, has changed (tenon_link_up, ops->send_can) */
     void (*changed)(void *opaque);
+    /*
+     * From a link that lends, and from within no call to this port: frames that come just now, when
+     * none of those before them waits to be taken. How many are done with, the first ones, with
+     * their `result`; the others have to be shown. A link need not; may be NULL.
+     */
+    unsigned (*deliver)(void *opaque, struct tenon_frame *const *frames, unsigned count);
 };
 
 /* ---- a link of your own: the contract ---- */

@@ -9,6 +9,8 @@
  */
 #include "device/within.h"
 
+#include "base/num.h"
+
 enum { RATHER_MORE = 4 }; /* in a flood, adaptive: times what was asked for */
 
 static bool tell(struct tn_coalesce *coalesce, uint64_t now)
@@ -33,8 +35,8 @@ bool tn_coalesce(struct tn_coalesce *coalesce, uint64_t now, uint32_t fresh, uin
         coalesce->level = coalesce->frames;
     }
     if (coalesce->held >= coalesce->level) {
-        if (coalesce->adaptive && coalesce->level * 2 <= coalesce->ceiling) {
-            coalesce->level *= 2; /* they come faster than the time runs out */
+        if (coalesce->adaptive) { /* they come faster than the time runs out */
+            coalesce->level = (uint32_t)tn_min_u64(coalesce->level * 2ull, coalesce->ceiling);
         }
         return tell(coalesce, now);
     }
@@ -122,7 +124,7 @@ static void on_timer(void *opaque)
 int tn_queue_coalesce(struct tn_queue *queue, uint32_t frames, uint32_t us, bool adaptive)
 {
     struct tn_coalesce *coalesce = &queue->irq.coalesce;
-    uint32_t most = queue->slots.count / 2; /* or the driver runs out of buffers meanwhile */
+    uint32_t most = queue->slots.count * 3 / 4; /* or the driver runs out of buffers meanwhile */
     bool any = frames != 0 && us != 0;
 
     if (!queue->irq.timer && any) {

@@ -4,6 +4,8 @@
  *
  *   send --> wire k (frame_ring.c) --> peek, take      the frames stay the sender's: all are kept
  *   sent <-- post to the sender's worker <-- take      and come back when they were taken
+ *   send --> deliver                                   where both are on one worker, and nothing
+ *                                                      waits on the wire
  *
  * Why a frame can be taken back while somebody reads is said in frame_ring.c, and who reads a wire
  * in pair_wires.c.
@@ -148,6 +150,7 @@ static int open_port(void *link, unsigned index, struct tenon_worker *worker,
         port->generation = atomic_load(&side->generation);
         pthread_mutex_lock(&side->seats[index].lock);
         side->seats[index].port = port;
+        atomic_store(&side->seats[index].worker, worker);
         pthread_mutex_unlock(&side->seats[index].lock);
         tn_pair_settle(side);
     }
@@ -167,6 +170,7 @@ static void close_port(struct tenon_port *port)
     pthread_mutex_lock(&side->pair->lock);
     pthread_mutex_lock(&side->seats[port->index].lock);
     side->seats[port->index].port = NULL;
+    atomic_store(&side->seats[port->index].worker, NULL);
     pthread_mutex_unlock(&side->seats[port->index].lock);
     tn_pair_give_away(side, port->index);
     tn_pair_settle(side);
@@ -203,39 +207,6 @@ static void take(struct tenon_port *port, unsigned count)
     if (port->wires > 1) { /* each has its turn to be the first */
         port->first = (port->first + 1) % port->wires;
     }
-}
-
-static unsigned send_frames(struct tenon_port *port, struct tenon_frame *const *frames,
-                            unsigned count, unsigned *kept)
-{
-    struct wire *wire = &port->side->wires[port->index];
-    bool wake = false;
-    int taken = tn_frame_ring_push(&wire->ring, frames, count, &wake);
-
-    if (taken < 0) {
-        for (unsigned i = 0; i < count; i++) {
-            frames[i]->result = taken;
-        }
-        *kept = count;
-        return count;
-    }
-    if (wake) {
-        tn_pair_tell_reader(port->side->other, wire);
-    }
-    *kept = 0;
-    return (unsigned)taken;
-}
-
-static unsigned cancel(struct tenon_port *port, unsigned count)
-{
-    struct wire *wire = &port->side->wires[port->index];
-    bool wake = false;
-    unsigned got = tn_frame_ring_pull(&wire->ring, count, &wake);
-
-    if (wake) {
-        tn_pair_tell_reader(port->side->other, wire);
-    }
-    return got;
 }
 
 static void watch(struct tenon_port *port, unsigned events)
@@ -351,8 +322,8 @@ int tenon_link_open_pair(unsigned pairs, struct tenon_link *out[2])
         .open = open_port,
         .peek = peek,
         .take = take,
-        .send = send_frames,
-        .cancel = cancel,
+        .send = tn_pair_send,
+        .cancel = tn_pair_cancel,
         .watch = watch,
         .recv_set = recv_set,
         .send_can = send_can,

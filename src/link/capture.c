@@ -6,8 +6,8 @@
  *   device <--recv-- or <--take-- [copied] <------------ the link
  *
  * A frame that the link keeps is copied when send has taken it: its memory is unchanged until it is
- * done. Events go past this file, straight to the device. What the link cannot do the capture
- * cannot either. On the worker of each port.
+ * done. Events go past this file, straight to the device, but for `deliver`: the link shall show
+ * its frames. What the link cannot do the capture cannot either. On the worker of each port.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +29,7 @@ struct capture {
 struct tenon_port {
     struct capture *capture;
     struct tenon_port *port; /* the link's */
+    struct tenon_port_events events;
     struct tenon_frame *shown[BATCH];
     unsigned shown_count;
 };
@@ -52,7 +53,9 @@ static int open_port(void *link, unsigned pair, struct tenon_worker *worker,
         return -ENOMEM;
     }
     port->capture = capture;
-    r = tn_port_open(capture->link, pair, worker, events, opaque, &port->port);
+    port->events = *events;
+    port->events.deliver = NULL;
+    r = tn_port_open(capture->link, pair, worker, &port->events, opaque, &port->port);
     if (r != 0) {
         free(port);
         return r;

@@ -96,6 +96,13 @@ bool tn_frame_ring_room(const struct tn_frame_ring *ring)
     return distance(ring->done, ring->head) < TN_FRAME_RING_SLOTS && !ring->recalling;
 }
 
+bool tn_frame_ring_is_clear(const struct tn_frame_ring *ring)
+{
+    struct tn_frame_ring_ends seen = look(ring);
+
+    return seen.head == seen.tail && (seen.flags & DOWN) == 0 && !ring->recalling;
+}
+
 /* [from, to) as a list. */
 static struct tenon_frame *chain(struct tn_frame_ring *ring, uint16_t from, uint16_t to)
 {

@@ -51,6 +51,8 @@ void tn_frame_ring_init(struct tn_frame_ring *ring);
 int tn_frame_ring_push(struct tn_frame_ring *ring, struct tenon_frame *const *frames,
                        unsigned count, bool *wake);
 bool tn_frame_ring_room(const struct tn_frame_ring *ring);
+/* Nothing is on its way to a receiver, who is there. */
+bool tn_frame_ring_is_clear(const struct tn_frame_ring *ring);
 /* Those that are done since the last time, linked by `next`; NULL: none. */
 struct tenon_frame *tn_frame_ring_reap(struct tn_frame_ring *ring);
 /*

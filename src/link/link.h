@@ -2,7 +2,7 @@
  * link.h: the door of link/: the library's view of a link.
  *
  *   tap.c dgram.c stream.c back_to_back.c custom_link.c    what a link is
- *   pair_wires.c frame_ring.c                              the two halves of back_to_back.c
+ *   pair_send.c pair_wires.c frame_ring.c                  the parts of back_to_back.c
  *   port.c unix_socket.c flat.h                            what those over descriptors share
  *   framing.c                                              frames in a stream of bytes
  *   *_open.c *_peer.c *_port.c tap_host.c                  how they are opened, and kept

@@ -2,6 +2,7 @@
  * pair.h: two links back to back, as their files see them. Not a door: only link/ includes it.
  *
  *   back_to_back.c   ports and their turns, the ops, the links   read this first
+ *   pair_send.c      sending, and taking back
  *   pair_wires.c     which port reads which wire, and who is told
  *
  * A port's fields are for its worker, but where it says otherwise.
@@ -26,6 +27,7 @@ struct wire {
 struct seat {
     pthread_mutex_t lock; /* comes after pair->lock */
     struct tenon_port *port;
+    _Atomic(struct tenon_worker *) worker; /* of the port, who alone sits down and gets up there */
 };
 
 struct side {
@@ -75,6 +77,11 @@ struct tenon_port {
 void tn_pair_tell(struct seat *seat);
 /* The port that reads the wire, likewise. */
 void tn_pair_tell_reader(struct side *side, const struct wire *wire);
+
+/* Two of the ops: see tenon_link_ops. */
+unsigned tn_pair_send(struct tenon_port *port, struct tenon_frame *const *frames, unsigned count,
+                      unsigned *kept);
+unsigned tn_pair_cancel(struct tenon_port *port, unsigned count);
 
 /* With pair->lock held: the owner, on its worker, gives away what is not for it any more. */
 void tn_pair_give_away(struct side *side, unsigned owner);

@@ -15,48 +15,40 @@
 #include "base/num.h"
 #include "base/shared.h"
 
-/* The header as three words: most of them say nothing, and that is seen at one. */
-struct words {
-    uint32_t what; /* flags, gso_type, hdr_len */
-    uint32_t size; /* gso_size, csum_start */
-    uint32_t sum;  /* csum_offset, num_buffers */
-};
-
-static inline struct words read_header(const struct iovec *iov, unsigned count)
+static struct net_words read_header(const struct iovec *iov, unsigned count)
 {
     const le32 *at = iov->iov_base;
     le32 copy[3];
 
     if (iov->iov_len < sizeof(copy) || (uintptr_t)at % sizeof(*at) != 0) {
         tn_iov_copy_from(copy, iov, count, 0, sizeof(copy));
-        return (struct words){ tn_from_le32(copy[0]), tn_from_le32(copy[1]),
-                               tn_from_le32(copy[2]) };
+        return (struct net_words){ tn_from_le32(copy[0]), tn_from_le32(copy[1]),
+                                   tn_from_le32(copy[2]) };
     }
-    return (struct words){ tn_shared_load32_once(&at[0]), tn_shared_load32_once(&at[1]),
-                           tn_shared_load32_once(&at[2]) };
+    return net_frame_words(at);
 }
 
 /*
  * Unknown flags mean nothing (NET-22), and what the driver found valid is no news to anybody. Where
  * nothing is asked for, the other fields mean nothing.
  */
-static inline struct tenon_offload decode(struct words header)
+static struct tenon_offload decode(struct net_words header)
 {
-    struct tenon_offload offload = {
+    if ((header.what & NET_WORD_ASKS) == 0) {
+        return (struct tenon_offload){ 0 };
+    }
+    return (struct tenon_offload){
         .flags = header.what & TN_NET_HDR_F_NEEDS_CSUM,
         .gso = (uint8_t)(header.what >> 8),
+        .header_bytes = (uint16_t)(header.what >> 16),
+        .gso_bytes = (uint16_t)header.size,
+        .csum_start = (uint16_t)(header.size >> 16),
+        .csum_offset = (uint16_t)header.sum,
     };
-
-    if (!net_offload_is_none(&offload)) {
-        offload.header_bytes = (uint16_t)(header.what >> 16);
-        offload.gso_bytes = (uint16_t)header.size;
-        offload.csum_start = (uint16_t)(header.size >> 16);
-        offload.csum_offset = (uint16_t)header.sum;
-    }
-    return offload;
 }
 
-bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_can, unsigned *why)
+unsigned net_frame_open_any(struct net_slot *slot, unsigned header_bytes, unsigned host_can,
+                            const struct net_words *header)
 {
     struct tn_chain *chain = &slot->slot.chain;
     struct tenon_frame *frame = &slot->frame;
@@ -64,16 +56,14 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
     unsigned count = chain->readable;
     uint64_t bytes = chain->readable_bytes;
 
-    *why = NET_COUNT_MALFORMED;
     if (bytes < header_bytes + TENON_FRAME_HEADER_BYTES ||
         (chain->holes && tn_iov_has_hole(iov, count, 0, bytes))) {
-        return false;
+        return NET_COUNT_MALFORMED;
     }
-    *why = NET_COUNT_TOO_LONG;
     if (bytes > header_bytes + TENON_FRAME_BYTES_MAX) {
-        return false;
+        return NET_COUNT_TOO_LONG;
     }
-    frame->offload = decode(read_header(iov, count));
+    frame->offload = decode(header ? *header : read_header(iov, count));
     if (iov->iov_len == header_bytes) {
         iov++;
         count--;
@@ -87,33 +77,16 @@ bool net_frame_open(struct net_slot *slot, unsigned header_bytes, unsigned host_
     frame->iov_count = count;
     frame->bytes = (uint32_t)bytes - header_bytes;
     frame->result = 0;
-    *why = NET_COUNT_BAD_HEADER;
-    return net_offload_is_none(&frame->offload) ||
-           net_offload_check(&frame->offload, frame->bytes, host_can);
+    return net_offload_check(&frame->offload, frame->bytes, host_can) ? 0 : NET_COUNT_BAD_HEADER;
 }
 
-void net_frame_put_header(const struct iovec *iov, unsigned count, unsigned header_bytes,
-                          const struct tenon_offload *offload, unsigned buffers, uint32_t hash,
-                          uint16_t report)
+void net_frame_write_header(const struct iovec *iov, unsigned count, const le32 *header,
+                            unsigned bytes)
 {
-    struct tn_net_header header = {
-        .flags = offload->flags,
-        .gso_type = offload->gso,
-        .hdr_len = tn_to_le16(offload->header_bytes),
-        .gso_size = tn_to_le16(offload->gso_bytes),
-        .csum_start = tn_to_le16(offload->csum_start),
-        .csum_offset = tn_to_le16(offload->csum_offset),
-        .num_buffers = tn_to_le16((uint16_t)buffers),
-        .hash_value = tn_to_le32(hash),
-        .hash_report = tn_to_le16(report),
-    };
-
-    if (iov->iov_len >= TN_NET_HEADER_BYTES && header_bytes == TN_NET_HEADER_BYTES) {
-        memcpy(iov->iov_base, &header, TN_NET_HEADER_BYTES);
-    } else if (iov->iov_len >= header_bytes) {
-        tn_shared_copy_to(iov->iov_base, &header, header_bytes);
+    if (iov->iov_len >= bytes) {
+        tn_shared_copy_to(iov->iov_base, header, bytes);
     } else {
-        tn_iov_copy_to(iov, count, 0, &header, header_bytes);
+        tn_iov_copy_to(iov, count, 0, header, bytes);
     }
 }
 

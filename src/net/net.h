@@ -167,8 +167,15 @@ struct net {
 enum {
     NET_WINDOW = 1023, /* iovecs that a frame may be received into: IOV_MAX, and a link's own one */
     NET_PLACE_IOVECS = 5,
-    NET_CUT_FRAMES = 64,    /* segments that are made at a time ... */
-    NET_CUT_BYTES = 1 << 17 /* ... in so much memory */
+    NET_CUT_FRAMES = 64,                           /* segments that are made at a time ... */
+    NET_CUT_BYTES = 1 << 17,                       /* ... in so much memory */
+    NET_CUT_SEGMENT = NET_HEADERS_MAX + UINT16_MAX /* the longest one */
+};
+
+/* What was hashed of a frame, for its header and for the choice of a queue. */
+struct net_look {
+    uint32_t hash;
+    uint16_t report;
 };
 
 /* Popped receive chains, oldest first, which leave it in this order: so the rest can go back. */
@@ -185,9 +192,12 @@ struct net_cut {
     bool dropped; /* the queue stops: nothing more is made */
     bool yields;  /* it goes on in the next turn, and not for the link's sake */
     struct net_segments segments;
-    uint8_t *memory;            /* NULL: this pair never needs it */
-    struct net_slot *slot;      /* transmit: whose it is */
-    uint32_t bytes;             /* receive: of the segment that waits in `memory`; 0: none */
+    uint8_t *memory;       /* NULL: this pair never needs it */
+    struct net_slot *slot; /* transmit: whose it is */
+    /* receive: a copy of the frame, behind a segment; and how long the one is that waits there */
+    struct iovec whole;
+    uint32_t bytes; /* 0: none waits */
+    struct net_look look;
     struct tenon_frame *frames; /* transmit: NET_CUT_FRAMES of them */
     struct iovec *iov;
     unsigned count, sent; /* of `frames`; made, and gone into the link */

@@ -2,7 +2,7 @@
  * queue_pair.c: two queues that share a port of the link, from the start of the first to the stop
  * of the last. Both are on one worker, so nothing here needs a lock but the list of open pairs.
  */
-#include "net/net.h"
+#include "net/rx.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +36,11 @@ static void on_sent(void *opaque, struct tenon_frame *frames)
     net_tx_sent(opaque, frames);
 }
 
+static unsigned on_deliver(void *opaque, struct tenon_frame *const *frames, unsigned count)
+{
+    return net_rx_deliver(opaque, frames, count);
+}
+
 /* A carrier that has gone: what is held is dropped. One that has come: what is there goes on. */
 static void on_changed(void *opaque)
 {
@@ -51,6 +56,7 @@ static const struct tenon_port_events port_events = {
     .ready = on_ready,
     .sent = on_sent,
     .changed = on_changed,
+    .deliver = on_deliver,
 };
 
 void net_pair_look(struct net_pair *pair)
@@ -112,7 +118,7 @@ static bool make_rx(struct net_pair *pair, const struct tn_queue *queue)
     pair->stock.slots = calloc(room, sizeof(struct net_slot *));
     pair->window = calloc(NET_WINDOW, sizeof(*pair->window));
     if (lends && net->info.recv_can != 0) {
-        pair->rx_cut.memory = malloc(NET_HEADERS_MAX + UINT16_MAX);
+        pair->rx_cut.memory = malloc(NET_CUT_SEGMENT + TENON_FRAME_BYTES_MAX);
     }
     if (!lends) {
         make_bounce(pair); /* costs nothing before it is touched */
@@ -243,7 +249,8 @@ bool net_pair_leave(struct tn_queue *queue)
 
     if (is_rx(queue)) {
         net_pair_unwatch(pair, TENON_READABLE);
-        tn_queue_count(queue, TN_COUNT_DROPPED, pair->bounce.count); /* read, and no room for it */
+        /* What was read, and found no room. */
+        tn_queue_count(queue, TN_COUNT_DROPPED, pair->bounce.count + pair->rx_cut.active);
         pair->rx = NULL;
         free_rx(pair);
     } else {

@@ -65,43 +65,35 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
 }
 
 /* The header that the driver gets says only what it can understand (NET-40..45). */
-static void show_offload(const struct net_pair *pair, struct tenon_offload *offload)
+static inline struct tenon_offload shown(const struct net_pair *pair,
+                                         const struct tenon_offload *offload)
 {
     if (!(pair->rules.guest_can & TENON_CAN_CSUM)) {
-        *offload = (struct tenon_offload){ 0 };
-    } else if (!(offload->flags & TENON_OFFLOAD_NEEDS_CSUM)) {
-        *offload = (struct tenon_offload){ .flags = offload->flags & TENON_OFFLOAD_DATA_VALID };
+        return (struct tenon_offload){ 0 };
     }
-}
-
-/* The header, and the frame is counted. */
-static void finish_frame(struct net_pair *pair, const struct tn_chain *chain, uint32_t chains,
-                         uint32_t bytes, const struct tenon_offload *offload,
-                         const struct net_look *look)
-{
-    struct tenon_offload shown = *offload;
-
-    show_offload(pair, &shown);
-    net_frame_put_header(chain->iov + chain->readable, chain->writable, pair->net->header_bytes,
-                         &shown, chains, look->hash,
-                         pair->rules.rss.report ? look->report : TN_NET_HASH_REPORT_NONE);
-    tn_queue_count(pair->rx, NET_COUNT_FRAMES, 1);
-    tn_queue_count(pair->rx, NET_COUNT_BYTES, bytes);
-    pair->rx->irq.frames++;
+    if (!(offload->flags & TENON_OFFLOAD_NEEDS_CSUM)) {
+        return (struct tenon_offload){ .flags = offload->flags & TENON_OFFLOAD_DATA_VALID };
+    }
+    return *offload;
 }
 
 void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
                       const struct tenon_offload *offload, const struct net_look *look)
 {
-    finish_frame(pair, &net_stock_at(pair, 0)->slot.chain, chains, bytes, offload, look);
-    net_stock_use(pair, chains, (uint64_t)pair->net->header_bytes + bytes);
-}
+    const struct net_slot *first = net_stock_at(pair, 0);
+    struct net_header header = {
+        .offload = shown(pair, offload),
+        .buffers = (uint16_t)chains,
+        .hash = look->hash,
+        .report = pair->rules.rss.report ? look->report : TN_NET_HASH_REPORT_NONE,
+    };
 
-void net_rx_hand_over_at_once(struct net_pair *pair, const struct tn_chain *chain, uint32_t bytes,
-                              const struct tenon_offload *offload, const struct net_look *look)
-{
-    finish_frame(pair, chain, 1, bytes, offload, look);
-    tn_queue_pass_back(pair->rx, chain, pair->net->header_bytes + bytes);
+    net_frame_put_header(net_room(first), first->slot.chain.writable, pair->net->header_bytes,
+                         header);
+    net_stock_use(pair, chains, (uint64_t)pair->net->header_bytes + bytes);
+    tn_queue_count(pair->rx, NET_COUNT_FRAMES, 1);
+    tn_queue_count(pair->rx, NET_COUNT_BYTES, bytes);
+    pair->rx->irq.frames++;
 }
 
 /* ---- the turn ---- */

@@ -16,22 +16,20 @@ enum net_rx_end {
     NET_RX_STARVED /* the driver has given no room for the next frame */
 };
 
-/* What was hashed of a frame, for its header and for the choice of a queue. */
-struct net_look {
-    uint32_t hash;
-    uint16_t report;
-};
-
 /* 0: the guest wants it. Else the counter of the reason to drop it. */
 unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
                         struct net_look *look);
 /* The frame lies in the first `chains` of the stock: the driver gets it. */
 void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
                       const struct tenon_offload *offload, const struct net_look *look);
-/* It lies in a chain that is in no stock (tn_queue_pass). */
-void net_rx_hand_over_at_once(struct net_pair *pair, const struct tn_chain *chain, uint32_t bytes,
-                              const struct tenon_offload *offload, const struct net_look *look);
+/*
+ * The first of these frames that are plain (rx_plain.c), and have room, are delivered: how many.
+ * The next one needs a closer look.
+ */
+unsigned net_rx_plain(struct net_pair *pair, struct tenon_frame *const *frames, unsigned count);
 
+/* Frames that the link has at hand: how many are done with. */
+unsigned net_rx_deliver(struct net_pair *pair, struct tenon_frame *const *frames, unsigned count);
 /* At most `budget` frames; `*served` goes up by how many came, also those that were dropped. */
 enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served);
 enum net_rx_end net_rx_filled(struct net_pair *pair, unsigned budget, unsigned *served);

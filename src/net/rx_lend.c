@@ -1,6 +1,6 @@
 /*
  * rx_lend.c: frames that are somewhere already, and are copied into receive chains: as many chains
- * as the frame takes, and no more.
+ * as the frame takes, and no more. Most are simpler than that, and are copied in rx_plain.c.
  *
  *   peek ──> frame ──inspect──> which queue (RSS) ──> finished, if it has to be ──copy──> chains
  *
@@ -65,39 +65,10 @@ static void fill(struct net_pair *pair, uint32_t chains, const struct iovec *iov
     }
 }
 
-/*
- * Nearly every frame lies in one piece and fits into one buffer, which then comes and goes at once,
- * without a place in the stock. False: it is not so, and nothing was done.
- */
-static bool put_at_once(struct net_pair *pair, const struct iovec *iov, uint32_t bytes,
-                        const struct tenon_offload *offload, const struct net_look *look)
-{
-    unsigned header = pair->net->header_bytes;
-    struct iovec place[TN_SLOT_IOVECS];
-    struct tn_chain chain;
-
-    if (pair->stock.count != 0 || iov->iov_len != bytes ||
-        !tn_queue_pass(pair->rx, &chain, place, TN_SLOT_IOVECS)) {
-        return false;
-    }
-    const struct iovec *room = chain.iov + chain.readable;
-    if (chain.writable == 0 || chain.holes || room->iov_len < header + bytes) {
-        tn_queue_unpass(pair->rx, &chain);
-        return false;
-    }
-    tn_shared_move((uint8_t *)room->iov_base + header, iov->iov_base, bytes);
-    net_rx_hand_over_at_once(pair, &chain, bytes, offload, look);
-    return true;
-}
-
 static enum outcome put(struct net_pair *pair, const struct iovec *iov, uint32_t bytes,
                         const struct tenon_offload *offload, const struct net_look *look)
 {
     bool hopeless;
-
-    if (put_at_once(pair, iov, bytes, offload, look)) {
-        return DONE;
-    }
     uint32_t chains = gather(pair, (uint64_t)pair->net->header_bytes + bytes, &hopeless);
 
     if (chains == 0) {
@@ -134,8 +105,11 @@ static enum outcome put_to(struct net_pair *pair, struct net_pair *to, const str
     return outcome;
 }
 
-/* Of a frame that the guest does not take unfinished: the segments, one after another. */
-static enum outcome put_segments(struct net_pair *pair, const struct net_look *look)
+/*
+ * Of a frame that the guest does not take unfinished: the segments, one after another. NO_BUFFER:
+ * the rest waits, and all frames behind it.
+ */
+static enum outcome put_segments(struct net_pair *pair)
 {
     struct net_cut *cut = &pair->rx_cut;
     struct iovec iov = { .iov_base = cut->memory };
@@ -150,9 +124,9 @@ static enum outcome put_segments(struct net_pair *pair, const struct net_look *l
             return DONE;
         }
         iov.iov_len = cut->bytes;
-        struct net_pair *to = target(pair, look);
-        enum outcome outcome =
-            to ? put_to(pair, to, &iov, cut->bytes, &none, look) : drop(pair, NET_COUNT_LINK_DOWN);
+        struct net_pair *to = target(pair, &cut->look);
+        enum outcome outcome = to ? put_to(pair, to, &iov, cut->bytes, &none, &cut->look)
+                                  : drop(pair, NET_COUNT_LINK_DOWN);
         if (outcome == NO_BUFFER) {
             return outcome;
         }
@@ -182,16 +156,21 @@ static enum outcome put_finished(struct net_pair *pair, const struct tenon_frame
     if (cut->memory && frame->offload.gso == TENON_GSO_NONE) {
         return put_summed(pair, frame, look);
     }
-    if (!cut->active) {
-        if (!cut->memory || net_segments_begin(&cut->segments, frame->iov, frame->iov_count,
-                                               frame->bytes, &frame->offload) < 0) {
-            return drop(pair, NET_COUNT_BAD_HEADER);
-        }
-        cut->active = true;
-        cut->bytes = 0;
-        tn_queue_count(pair->rx, NET_COUNT_SEGMENTED, 1);
+    if (!cut->memory) {
+        return drop(pair, NET_COUNT_BAD_HEADER);
     }
-    return put_segments(pair, look);
+    /* A copy: its sender may take a frame back that is not taken, and the cut may have to wait. */
+    cut->whole = (struct iovec){ .iov_base = cut->memory + NET_CUT_SEGMENT };
+    cut->whole.iov_len = net_frame_look(frame, cut->whole.iov_base, frame->bytes);
+    if (net_segments_begin(&cut->segments, &cut->whole, 1, frame->bytes, &frame->offload) < 0) {
+        return drop(pair, NET_COUNT_BAD_HEADER);
+    }
+    cut->active = true;
+    cut->bytes = 0;
+    cut->look = *look;
+    tn_queue_count(pair->rx, NET_COUNT_SEGMENTED, 1);
+    put_segments(pair);
+    return DONE;
 }
 
 static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame)
@@ -217,19 +196,32 @@ static enum outcome place(struct net_pair *pair, const struct tenon_frame *frame
     return put_to(pair, to, frame->iov, frame->bytes, &frame->offload, &look);
 }
 
+/* How many are done with. */
+static unsigned place_some(struct net_pair *pair, struct tenon_frame *const *frames, unsigned count)
+{
+    unsigned done = net_rx_plain(pair, frames, count);
+
+    while (done < count && !pair->rx_cut.active && place(pair, frames[done]) == DONE) {
+        frames[done++]->result = 0;
+        done += net_rx_plain(pair, frames + done, count - done);
+    }
+    return done;
+}
+
 enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *served)
 {
     const struct tenon_link_ops *ops = pair->net->link_ops;
 
     while (*served < budget) {
+        if (pair->rx_cut.active && put_segments(pair) == NO_BUFFER) {
+            return NET_RX_STARVED;
+        }
         unsigned want = budget - *served < NET_BATCH ? budget - *served : NET_BATCH;
-        unsigned count = ops->peek(pair->port, pair->frames, want), done = 0;
+        unsigned count = ops->peek(pair->port, pair->frames, want);
         if (count == 0) {
             return NET_RX_EMPTY;
         }
-        while (done < count && place(pair, pair->frames[done]) == DONE) {
-            pair->frames[done++]->result = 0;
-        }
+        unsigned done = place_some(pair, pair->frames, count);
         ops->take(pair->port, done);
         *served += done;
         if (done < count) {
@@ -237,6 +229,23 @@ enum net_rx_end net_rx_lent(struct net_pair *pair, unsigned budget, unsigned *se
         }
     }
     return NET_RX_MORE;
+}
+
+/*
+ * Without a turn of the queue's own, so only where that would do nothing else. What is left over
+ * is shown in such a turn, which then says why.
+ */
+unsigned net_rx_deliver(struct net_pair *pair, struct tenon_frame *const *frames, unsigned count)
+{
+    struct tn_queue *queue = pair->rx;
+
+    if (!queue || queue->state != TN_QUEUE_RUNNING || queue->broken || queue->limit.active ||
+        pair->waits_for_other || pair->wanted || pair->index >= pair->rules.pairs) {
+        return 0;
+    }
+    unsigned done = place_some(pair, frames, count);
+    queue->starved = false;
+    return done;
 }
 
 /* ---- memory of ours between the two ---- */

@@ -161,7 +161,7 @@ static void watch_source(struct net_pair *pair, const struct tenon_frame *frame)
 static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
 {
     struct net *net = pair->net;
-    unsigned served = 0, why;
+    unsigned served = 0;
 
     while (served < budget && pair->waiting_count < NET_BATCH) {
         struct tn_slot *taken = tn_queue_take(pair->tx);
@@ -170,7 +170,8 @@ static unsigned collect(struct net_pair *pair, unsigned budget, uint64_t *bytes)
         }
         struct net_slot *slot = net_slot_of(taken);
         served++;
-        if (!net_frame_open(slot, net->header_bytes, net->host_can, &why)) {
+        unsigned why = net_frame_open(slot, net->header_bytes, net->host_can);
+        if (why != 0) {
             net_tx_end(pair->tx, slot, why);
             continue;
         }

@@ -74,6 +74,7 @@ struct fake_link {
     struct fake_frame *sent_first, *sent_last;
     unsigned sent;
     unsigned opens, closes, recv_calls, send_calls, cancelled, refused, used_pairs;
+    unsigned lent;     /* frames that have come */
     unsigned received; /* frames that were taken */
     unsigned dropped;  /* of those that were lent: with a result that is not 0 */
     pthread_t tester;

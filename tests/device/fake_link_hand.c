@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-static void lend_view(struct fake_waiting *w)
+/* Every other frame lies in one piece. */
+static void lend_view(struct fake_link *link, struct fake_waiting *w)
 {
     uint32_t first = w->bytes < 9 ? w->bytes : 9; /* in the middle of an address */
     uint32_t second = w->bytes - first < 700 ? w->bytes - first : 700;
@@ -28,6 +29,10 @@ static void lend_view(struct fake_waiting *w)
                                                                            : 1,
                                      .bytes = w->bytes,
                                      .offload = w->offload };
+    if (link->lent++ % 2 == 0) {
+        w->iov[0].iov_len = w->bytes;
+        w->frame.iov_count = 1;
+    }
 }
 
 void fake_link_deliver(struct fake_link *link, unsigned pair, const void *frame, uint32_t bytes,
@@ -40,8 +45,8 @@ void fake_link_deliver(struct fake_link *link, unsigned pair, const void *frame,
     w->bytes = bytes;
     w->offload = offload ? *offload : (struct tenon_offload){ .flags = 0 };
     memcpy(w->data, frame, bytes);
-    lend_view(w);
     pthread_mutex_lock(&link->lock);
+    lend_view(link, w);
     struct fake_port *port = &link->ports[pair];
     *(port->first ? &port->last->next : &port->first) = w;
     port->last = w;

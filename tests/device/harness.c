@@ -34,7 +34,7 @@ const char *__tsan_default_suppressions(void)
            "race:^write_some$\n"
            "race:^copy_shared$\n"
            "race:^net_frame_look$\n"
-           "race:^net_frame_open$\n"
+           "race:^net_frame_glance$\n"
            "race:^net_frame_put_header$\n";
 }
 #endif

@@ -550,6 +550,32 @@ static void item48_large_frames_not_negotiated(void **state)
     }
 }
 
+/*
+ * Its sender may take back what is not taken, so the device does not come back to such a frame: what
+ * finds no room it has kept.
+ */
+static void a_large_frame_is_let_go_of_before_there_is_room(void **state)
+{
+    struct net_options options = options_of(TENON_CAN_ALL, guest_gso_bits);
+    struct rig *rig = net_rig_new(state, &options);
+    const struct net_packet packet = { .payload = 8500, .to_device = true, .sequence = 7 };
+    struct tenon_offload offload;
+    uint32_t bytes = make_large(&packet, &offload), at = 0;
+
+    assert_int_equal(tnd_net_fill(rig->driver, 0, NET_ROOM, 3), 0);
+    fake_link_deliver(rig->link, 0, frame, bytes, &offload);
+    net_await_received(rig, 0);
+    net_deliver(rig, 0, NET_PLAIN, 1);
+    assert_int_equal(tnd_net_fill(rig->driver, 0, NET_ROOM, 20), 0);
+    while (at < packet.payload) {
+        uint32_t payload = 0;
+        assert_int_equal(tnd_net_receive(rig->driver, 0, &got), 0);
+        assert_null(net_packet_segment(got.data, got.bytes, &packet, frame, at, &payload));
+        at += payload;
+    }
+    net_expect(rig, 0, NET_PLAIN, 1);
+}
+
 static const struct rig_case cases[] = {
     RIG_TEST_ON(only_legal_sets_are_offered_NET_05, RIG_INLINE | RIG_FILL | RIG_EPOLL),
     RIG_TEST_ON(broken_sets_are_refused_NET_05, RIG_MMIO),
@@ -567,6 +593,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item48_nothing_that_was_not_negotiated),
     RIG_TEST(item48_data_valid_if_negotiated_NET_42),
     RIG_TEST(item48_large_frames_not_negotiated),
+    RIG_TEST_ON(a_large_frame_is_let_go_of_before_there_is_room, RIG_LEND),
 };
 
 int main(int argc, char **argv)

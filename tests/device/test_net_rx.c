@@ -264,6 +264,18 @@ static void item43_too_small_for_this_frame(void **state)
     net_expect(rig, 0, NET_PLAIN, 4);
 }
 
+/* The same for the first frame, which finds no buffer that was looked at before. */
+static void item43_too_small_by_one(void **state)
+{
+    struct rig *rig = net_rig_new(state, &one_chain);
+
+    post(rig, HEADER + 100, NULL);
+    net_deliver(rig, 0, 101, 1);
+    net_deliver(rig, 0, 100, 2);
+    net_expect(rig, 0, 100, 2);
+    assert_int_equal(rig_stat(rig, "too_long", 0), 1);
+}
+
 /* No room for a header: given back at once (A20: or it would be in everybody's way). */
 static void item43_no_room_for_a_header(void **state)
 {
@@ -577,6 +589,7 @@ static const struct rig_case cases[] = {
     RIG_TEST(item43_any_framing_mergeable),
     RIG_TEST(item43_one_byte_each),
     RIG_TEST(item43_too_small_for_this_frame),
+    RIG_TEST(item43_too_small_by_one),
     RIG_TEST(item43_no_room_for_a_header),
     RIG_TEST(item43_no_room_for_a_header_mergeable),
     RIG_TEST(item43_wrong_direction),

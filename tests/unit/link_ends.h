@@ -45,11 +45,13 @@ struct end {
     uint32_t number;
     struct end_frame *under_way[END_FRAMES]; /* those that the link has, in order, in a ring */
     unsigned first, last;                    /* counted on and on */
-    unsigned accepted, dropped, came_back, arrived_there, canceled, down, pulled;
+    unsigned accepted, dropped, given;       /* given: the other end had them within send */
+    unsigned came_back, arrived_there, canceled, down, pulled;
     /* receiving */
     uint32_t last_here;
     unsigned received;
-    bool wrong; /* something that must not be */
+    unsigned at_once; /* takes so many of those that it is given without asking */
+    bool wrong;       /* something that must not be */
     void (*on_ready)(struct end *end, unsigned events);
     void (*on_sent)(struct end *end);
 };
@@ -85,6 +87,15 @@ static inline uint32_t end_number(const struct tenon_frame *frame)
     return frame->bytes == END_BYTES && at == END_BYTES ? number : 0;
 }
 
+static inline void end_take(struct end *end, struct tenon_frame *frame)
+{
+    uint32_t number = end_number(frame);
+
+    end->wrong |= number <= end->last_here || frame->result != 1;
+    end->last_here = number;
+    frame->result = 0;
+}
+
 /* Looks at most `count` times 16 frames; reads at most `count`. */
 static inline unsigned end_read(struct end *end, unsigned count)
 {
@@ -95,10 +106,7 @@ static inline unsigned end_read(struct end *end, unsigned count)
         unsigned shown = end->ops->peek(end->port, some, 16);
         unsigned taken = shown < count - done ? shown : count - done;
         for (unsigned i = 0; i < taken; i++) {
-            uint32_t number = end_number(some[i]);
-            end->wrong |= number <= end->last_here || some[i]->result != 1;
-            end->last_here = number;
-            some[i]->result = 0;
+            end_take(end, some[i]);
         }
         end->ops->take(end->port, taken);
         end->received += taken;
@@ -168,11 +176,23 @@ static inline void end_changed(void *opaque)
     end->changes++;
 }
 
-static const struct tenon_port_events end_events = { .ready = end_ready,
-                                                     .sent = end_sent,
-                                                     .changed = end_changed };
+static inline unsigned end_deliver(void *opaque, struct tenon_frame *const *frames, unsigned count)
+{
+    struct end *end = opaque;
 
-/* Sends at most `count`: how many were taken (dropped ones are among them). */
+    count = count < end->at_once ? count : end->at_once;
+    for (unsigned i = 0; i < count; i++) {
+        end_take(end, frames[i]);
+    }
+    end->received += count;
+    return count;
+}
+
+static const struct tenon_port_events end_events = {
+    .ready = end_ready, .sent = end_sent, .changed = end_changed, .deliver = end_deliver
+};
+
+/* Sends at most `count`: how many were taken (dropped and given ones are among them). */
 static inline unsigned end_send(struct end *end, unsigned count)
 {
     struct tenon_frame *some[64];
@@ -186,15 +206,19 @@ static inline unsigned end_send(struct end *end, unsigned count)
             some[i] = &end->stock[end->left - 1 - i]->frame;
         }
         taken = end->ops->send(end->port, some, asked, &kept);
-        end->wrong |= taken > asked || (taken != 0 && kept != 0 && kept != taken);
-        if (taken != 0 && kept == taken) { /* none was kept */
-            end->dropped += taken;
-            end->wrong |= some[0]->result != -ENETDOWN || some[taken - 1]->result != -ENETDOWN;
-        } else {
-            for (unsigned i = 0; i < taken; i++) {
-                end->under_way[end->last++ % END_FRAMES] = end->stock[--end->left];
+        end->wrong |= taken > asked || (taken != 0 && kept > taken);
+        end->left -= taken;
+        for (unsigned i = 0; i < taken; i++) {
+            struct end_frame *frame = (struct end_frame *)(void *)some[i];
+            if (i >= kept) {
+                end->under_way[end->last++ % END_FRAMES] = frame;
+                end->accepted++;
+                continue;
             }
-            end->accepted += taken;
+            end->wrong |= frame->frame.result != 0 && frame->frame.result != -ENETDOWN;
+            end->given += frame->frame.result == 0;
+            end->dropped += frame->frame.result != 0;
+            end->stock[end->left++] = frame;
         }
         end->number += asked;
         all += taken;

@@ -30,6 +30,105 @@ static void test_there_and_back(void **state)
     finish();
 }
 
+/* Both on one worker: within send. */
+static void test_delivered_at_once(void **state)
+{
+    (void)state;
+    begin(1);
+    end_open(&a, 0, worker);
+    end_open(&b, 0, worker);
+    run();
+    b.at_once = 64;
+    assert_int_equal(end_send(&a, 300), 300);
+    assert_int_equal(b.received, 300);
+    assert_int_equal(a.given, 300);
+    assert_int_equal(a.accepted, 0);
+    run();
+    assert_int_equal(b.readable, 0);
+    finish();
+}
+
+/* What finds no room waits on the wire, and nothing overtakes it. */
+static void test_delivered_in_order(void **state)
+{
+    (void)state;
+    begin(1);
+    end_open(&a, 0, worker);
+    end_open(&b, 0, worker);
+    run();
+    b.at_once = 3;
+    assert_int_equal(end_send(&a, 5), 5);
+    assert_int_equal(a.given, 3);
+    assert_int_equal(a.accepted, 2);
+    assert_int_equal(end_send(&a, 2), 2);
+    assert_int_equal(b.received, 3);
+    assert_int_equal(end_read(&b, 3), 3);
+    assert_int_equal(end_send(&a, 1), 1); /* one is left */
+    assert_int_equal(b.received, 6);
+    assert_int_equal(end_read(&b, 10), 2);
+    assert_int_equal(end_send(&a, 2), 2);
+    assert_int_equal(b.received, 10);
+    assert_int_equal(a.given, 5);
+    run();
+    finish();
+}
+
+static void send_back(struct end *end, unsigned events)
+{
+    (void)events;
+    end_send(end == &a ? &b : &a, 1); /* a port is not called from within its own event */
+}
+
+static void test_not_delivered_from_within_an_event(void **state)
+{
+    (void)state;
+    begin(1);
+    end_open(&a, 0, worker);
+    end_open(&b, 0, worker);
+    run();
+    end_send(&a, 1);
+    b.at_once = 64;
+    b.on_ready = send_back;
+    end_watch(&b, TENON_READABLE);
+    run_some();
+    assert_int_equal(b.received, 0);
+    assert_true(a.accepted > 1);
+    b.on_ready = NULL;
+    end_watch(&b, 0);
+    assert_true(end_read(&b, END_FRAMES) > 1);
+    run();
+    assert_int_equal(end_send(&a, 1), 1);
+    assert_int_equal(a.given, 1);
+    finish();
+}
+
+static void test_not_delivered_to_another_worker(void **state)
+{
+    struct tenon_worker *other;
+
+    (void)state;
+    begin(1);
+    assert_int_equal(tenon_worker_new(NULL, &other), 0);
+    end_open(&a, 0, worker);
+    end_open(&b, 0, other);
+    b.at_once = 64;
+    assert_int_equal(end_send(&a, 5), 5);
+    assert_int_equal(a.accepted, 5);
+    end_watch(&b, 0);
+    assert_int_equal(end_read(&b, 5), 5);
+    run();
+    end_drop(&a);
+    end_drop(&b);
+    while (tenon_worker_run(other, 0) > 0) {
+    }
+    tenon_link_close(links[0]);
+    tenon_link_close(links[1]);
+    while (tenon_worker_run(other, 0) > 0) {
+    }
+    tenon_worker_free(other);
+    tenon_worker_free(worker);
+}
+
 /* Level, as descriptors are: told as long as something is there, and the worker does not sleep. */
 static void test_ready_while_it_is_so(void **state)
 {
@@ -275,6 +374,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_delivered_at_once),
+        cmocka_unit_test(test_delivered_in_order),
+        cmocka_unit_test(test_not_delivered_from_within_an_event),
+        cmocka_unit_test(test_not_delivered_to_another_worker),
         cmocka_unit_test(test_ready_while_it_is_so),
         cmocka_unit_test(test_full_and_writable),
         cmocka_unit_test(test_carrier),

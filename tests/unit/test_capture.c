@@ -110,6 +110,27 @@ static void test_what_passes_is_in_the_file(void **state)
     finish();
 }
 
+/* What is not shown is not seen: the capture's end is not given frames without asking. */
+static void test_nothing_goes_past_it(void **state)
+{
+    struct packet packets[300];
+
+    (void)state;
+    begin();
+    end_open(&a, 0, worker);
+    end_open(&b, 0, worker);
+    run();
+    a.at_once = b.at_once = 64;
+    end_send(&a, 3);
+    assert_int_equal(a.given, 3);
+    end_send(&b, 4);
+    assert_int_equal(b.given, 0);
+    assert_int_equal(end_read(&a, 4), 4);
+    assert_int_equal(read_capture(path, tenon_link_name(links[0]), packets, 300), 7);
+    run();
+    finish();
+}
+
 static void test_only_what_was_taken(void **state)
 {
     static struct packet packets[2000];
@@ -292,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_passes_is_in_the_file),
+        cmocka_unit_test(test_nothing_goes_past_it),
         cmocka_unit_test(test_only_what_was_taken),
         cmocka_unit_test(test_the_link_is_seen_through_it),
         cmocka_unit_test(test_a_full_disk_ends_the_capture_only),
