@@ -551,8 +551,8 @@ static void item48_large_frames_not_negotiated(void **state)
 }
 
 /*
- * Its sender may take back what is not taken, so the device does not come back to such a frame: what
- * finds no room it has kept.
+ * Its sender may take back what is not taken, so the device does not come back to such a frame:
+ * what finds no room it has kept.
  */
 static void a_large_frame_is_let_go_of_before_there_is_room(void **state)
 {
