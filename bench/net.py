@@ -23,6 +23,7 @@ class Case:
 CASES = [
     Case('pair-64', 'pair', 'one-way', 64, PAIR + ['memcpy']),
     Case('pair-1514', 'pair', 'one-way', 1514, PAIR + ['memcpy']),
+    Case('pair-64-many', 'pair', 'one-way', 64, ['tenon', 'tenon 8 couples']),
     Case('pair-1514-both', 'pair', 'both-ways', 1514, PAIR),
     Case('pair-1514-many', 'pair', 'one-way', 1514, ['tenon', 'tenon 8 couples']),
     Case('pair-64k', 'pair', 'one-way', 65536, ['tenon', 'memcpy']),
@@ -36,6 +37,9 @@ CASES = [
 ] + [
     Case(f'{link}-lone', link, 'lone', 64, ['tenon', 'tenon poll off'], poll='on')
     for link in ('dgram', 'stream', 'tap')
+] + [ # all asleep
+    Case(f'{link}-lone-asleep', link, 'lone', 64, ['tenon', 'tenon poll off'])
+    for link in ('pair', 'dgram', 'stream', 'tap')
 ]
 
 # case, what, compared to what (None: the figure itself), figure, "least" or "most", the bound
@@ -44,6 +48,7 @@ GOALS = [
     ('net-pair-1514', 'tenon', 'testpmd', 'cpu_us_per_request', 'most', 0.6),
     ('net-pair-1514-both', 'tenon', 'testpmd', 'per_second', 'least', 1.4),
     ('net-pair-1514-both', 'tenon', 'testpmd', 'cpu_us_per_request', 'most', 0.6),
+    ('net-pair-64-many', 'tenon 8 couples', 'tenon', 'per_second', 'least', 0.95),
     ('net-pair-1514-many', 'tenon 8 couples', 'tenon', 'per_second', 'least', 0.95),
     ('net-pair-64k', 'tenon', 'memcpy', 'per_second', 'least', 0.8),
     ('net-pair-lone', 'tenon', 'testpmd', 'p50_us', 'most', 1.2),
@@ -57,6 +62,9 @@ GOALS = [
     (case, 'tenon', None, figure, 'most', bound)
     for case in ('net-pair-64', 'net-pair-1514', 'net-stream-1514-in', 'net-tap-1514-in')
     for figure, bound in (('interrupts_per_1000', 10),)
+] + [
+    (f'net-{link}-lone-asleep', 'tenon poll off', None, 'told_us', 'most', 5)
+    for link in ('pair', 'dgram', 'stream', 'tap')
 ] + [
     (case, 'tenon', None, 'lost', 'most', 0)
     for case in ('net-pair-64', 'net-pair-1514', 'net-pair-1514-both', 'net-pair-64k')
@@ -72,10 +80,11 @@ class Place:
     def __init__(self, folder):
         self.sockets = [os.path.join(folder, f'v{i}') for i in range(2 * COUPLES)]
         self.ours, self.theirs = os.path.join(folder, 'la'), os.path.join(folder, 'lb')
+        self.control = os.path.join(folder, 'c')
         self.clear()
 
     def clear(self):
-        for path in [*self.sockets, self.ours, self.theirs]:
+        for path in [*self.sockets, self.ours, self.theirs, self.control]:
             if os.path.exists(path):
                 os.unlink(path)
 
@@ -90,7 +99,8 @@ class Place:
 
 
 def tenon(program, case, sockets, place, keys):
-    command = [program, 'net', '--log=error', '--workers=1', '--worker-cpus=0']
+    command = [program, 'net', '--log=error', '--workers=1', '--worker-cpus=0',
+               f'--control={place.control}']
     if case.link == 'pair':
         for number, socket in enumerate(sockets):
             command.append(f'--link=pair=bench{number // 2},socket={socket}{keys}')
@@ -130,6 +140,20 @@ class Backend:
         self.process.stdin.close()
 
 
+def told(program, place):
+    """Microseconds from the turn in which a frame came to its interrupt: the median, and where it
+    is in its bucket (from one power of 2 to the next) by how many are before it there."""
+    done = subprocess.run([program, 'stat', '--json', place.control], capture_output=True,
+                          text=True, timeout=10)
+    buckets = json.loads(done.stdout)['nets'][-1]['latency_ns']['told']
+    left = sum(buckets) / 2
+    for i, count in enumerate(buckets):
+        if left < count:
+            return {'told_us': 2 ** (i - 1) * (1 + left / count) / 1000}
+        left -= count
+    return {}
+
+
 def measure(case, name, programs, folder, run_ms, watched, log):
     """One figure: `programs` are tenon and net_load; `watched` refuses it when others are busy."""
     program, load = programs
@@ -160,7 +184,8 @@ def measure(case, name, programs, folder, run_ms, watched, log):
             done = subprocess.run(command, capture_output=True, text=True, timeout=60)
             if done.returncode != 0:
                 raise RuntimeError(f'{case.name}, {name}: {done.stderr.strip()}')
-            return json.loads(done.stdout)
+            figures = json.loads(done.stdout)
+            return figures | (told(program, place) if name == 'tenon poll off' else {})
         result = watched(run, *pids)
     finally:
         if backend:

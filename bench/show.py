@@ -84,7 +84,7 @@ def print_case(name, rows):
 
 def print_goals(rows):
     words = {'per_second': 'throughput', 'cpu_us_per_request': 'CPU per request', 'p50_us': 'p50',
-             'interrupts_per_1000': 'irqs per 1000', 'lost': 'lost'}
+             'interrupts_per_1000': 'irqs per 1000', 'lost': 'lost', 'told_us': 'told, us'}
     print('\nratios of medians')
     for row in rows:
         print(f'  {row["case"]:22} {words[row["figure"]]:16} {row["of"]}'
