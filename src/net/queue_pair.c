@@ -22,7 +22,9 @@ static void on_ready(void *opaque, unsigned events)
 {
     struct net_pair *pair = opaque;
 
-    if ((events & TENON_READABLE) && pair->rx) {
+    if ((events & TENON_READABLE) && pair->rx && pair->rx->broken) {
+        net_pair_unwatch(pair, TENON_READABLE); /* or it would be told again and again */
+    } else if ((events & TENON_READABLE) && pair->rx) {
         tn_queue_look(pair->rx);
     }
     if ((events & TENON_WRITABLE) && pair->tx) {

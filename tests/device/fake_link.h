@@ -55,6 +55,7 @@ struct fake_port {
     struct tenon_frame *kept[FAKE_KEPT];
     unsigned kept_count, let_go, watched;
     unsigned can; /* as recv_set has it */
+    unsigned wakes;
 };
 
 struct fake_link {
