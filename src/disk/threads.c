@@ -13,13 +13,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/signals.h"
 #include "disk/host.h"
 
 struct pool {
@@ -99,19 +99,6 @@ static void *thread_main(void *opaque)
     return NULL;
 }
 
-/*
- * The threads take no signal that is meant for the process. What an access to memory raises has to
- * reach the thread that did it, though: guest memory can vanish under a copy (tenon_sigbus).
- */
-static void signals_for_a_thread(sigset_t *set)
-{
-    sigfillset(set);
-    sigdelset(set, SIGBUS);
-    sigdelset(set, SIGSEGV);
-    sigdelset(set, SIGFPE);
-    sigdelset(set, SIGILL);
-}
-
 static void stop_threads(struct pool *pool)
 {
     unsigned started;
@@ -137,7 +124,7 @@ static int start_threads(struct pool *pool)
     sigset_t blocked, before;
     int r = 0;
 
-    signals_for_a_thread(&blocked);
+    tn_signals_of_others(&blocked);
     pthread_mutex_lock(&pool->mutex);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     while (r == 0 && pool->started < pool->wanted) {

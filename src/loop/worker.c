@@ -8,7 +8,6 @@
  * Called on any thread, except for thread_main.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +17,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/opts.h"
+#include "base/signals.h"
 #include "loop/parts.h"
 
 enum {
@@ -189,18 +189,12 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* A thread of the library takes no signal that is meant for the program; only those that its own
- * instructions raise. */
 static int create_thread(struct tenon_worker *worker)
 {
-    static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
     sigset_t blocked, before;
     int error;
 
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        sigdelset(&blocked, own[i]);
-    }
+    tn_signals_of_others(&blocked);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
     error = tn_place_create(&worker->thread, worker->cpus, worker->cpu_count, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
