@@ -1,11 +1,16 @@
 /*
  * framing.c: see framing.h.
  *
- *   data   | taken | shown | whole frames | part of one |          |
+ *   in     | taken | shown | whole frames | part of one |          |
  *                          ^ parsed                     ^ end      ^ TN_INBOX_BYTES
  *
  * A part of a frame moves to the front before more is read: once in a quarter of a MiB, so that no
  * frame ever lies in two pieces. Nothing moves while frames are shown.
+ *
+ *   out    | sent | rest of one | length, short frame | length | length, short frame |
+ *                 ^ at          ^ end                         ^ a long one: where the guest has it
+ *
+ * Behind `end` lies what one call tries to send; what it did not begin is forgotten after it.
  */
 #include "link/framing.h"
 
@@ -16,6 +21,7 @@
 
 #include "base/iov.h"
 #include "base/num.h"
+#include "base/shared.h"
 
 static uint32_t get_length(const uint8_t *at)
 {
@@ -151,13 +157,13 @@ bool tn_inbox_cut(struct tn_inbox *inbox)
 
 int tn_outbox_open(struct tn_outbox *outbox)
 {
-    outbox->rest = malloc(TN_FRAMING_HEADER + TENON_FRAME_BYTES_MAX);
-    return outbox->rest ? 0 : -ENOMEM;
+    outbox->data = malloc(TN_OUTBOX_BYTES);
+    return outbox->data ? 0 : -ENOMEM;
 }
 
 void tn_outbox_close(struct tn_outbox *outbox)
 {
-    free(outbox->rest);
+    free(outbox->data);
 }
 
 bool tn_outbox_drop(struct tn_outbox *outbox)
@@ -168,22 +174,47 @@ bool tn_outbox_drop(struct tn_outbox *outbox)
     return any;
 }
 
-/* Keeps all but the first `sent` bytes of header and frame. */
-static void keep_rest(struct tn_outbox *outbox, struct tenon_frame *frame, size_t sent)
+static bool is_short(const struct tenon_frame *frame)
 {
+    return frame->bytes <= TN_OUTBOX_SHORT;
+}
+
+/* Nobody looks at these bytes: so they may be copied once more when the socket was full. */
+static void copy(uint8_t *to, const struct tenon_frame *frame)
+{
+    size_t left = frame->bytes;
+
+    for (unsigned i = 0; i < frame->iov_count; i++) {
+        size_t part = tn_min_u64(frame->iov[i].iov_len, left);
+
+        tn_shared_move(to, frame->iov[i].iov_base, part);
+        to += part;
+        left -= part;
+    }
+}
+
+/* `sent` bytes of the frame have gone, whose length lies at `where`: the others are the rest. */
+static void keep_rest(struct tn_outbox *outbox, struct tenon_frame *frame, size_t where,
+                      size_t sent)
+{
+    frame->result = 0;
+    if (is_short(frame)) {
+        outbox->at = where + sent;
+        outbox->end = where + TN_FRAMING_HEADER + frame->bytes;
+        return;
+    }
     size_t header = sent < TN_FRAMING_HEADER ? TN_FRAMING_HEADER - sent : 0;
     size_t from = sent > TN_FRAMING_HEADER ? sent - TN_FRAMING_HEADER : 0;
     uint8_t length[TN_FRAMING_HEADER];
 
     put_length(length, frame->bytes);
-    memcpy(outbox->rest, length + TN_FRAMING_HEADER - header, header);
+    memcpy(outbox->data, length + TN_FRAMING_HEADER - header, header);
     outbox->at = 0;
     outbox->end = header + frame->bytes - from;
-    if (!tn_iov_copy_from(outbox->rest + header, frame->iov, frame->iov_count, from,
+    if (!tn_iov_copy_from(outbox->data + header, frame->iov, frame->iov_count, from,
                           frame->bytes - from)) {
-        memset(outbox->rest + header, 0, frame->bytes - from); /* its length was promised */
+        memset(outbox->data + header, 0, frame->bytes - from); /* its length was promised */
     }
-    frame->result = 0;
 }
 
 /* Whether it can be sent: 0 or why not. */
@@ -195,27 +226,48 @@ static int check(const struct tenon_frame *frame)
     return frame->bytes < TENON_FRAME_HEADER_BYTES ? -EINVAL : 0;
 }
 
+/* Only behind a rest at the front there is surely room for all that one call sends. */
+static void move_rest(struct tn_outbox *outbox)
+{
+    size_t left = outbox->end - outbox->at;
+
+    if (outbox->at != 0) {
+        memmove(outbox->data, outbox->data + outbox->at, left);
+        outbox->at = 0;
+        outbox->end = left;
+    }
+}
+
 /* One call's iovecs: the rest, then at most `most` frames that are good; how many of them. */
 static unsigned gather(struct tn_outbox *outbox, struct tenon_frame *const *frames, unsigned most,
                        unsigned *iovecs)
 {
-    unsigned n = 0, used = 0;
+    struct iovec *run = outbox->iov, *const end = outbox->iov + TN_OUTBOX_IOVECS;
+    unsigned n = 0;
 
-    if (tn_outbox_pending(outbox)) {
-        outbox->iov[used++] = (struct iovec){ outbox->rest + outbox->at, outbox->end - outbox->at };
+    if (most != 0) {
+        move_rest(outbox);
     }
+    *run = (struct iovec){ outbox->data + outbox->at, outbox->end - outbox->at };
     for (; n < most && n < TN_OUTBOX_FRAMES; n++) {
         const struct tenon_frame *frame = frames[n];
+        uint8_t *to = (uint8_t *)run->iov_base + run->iov_len;
 
-        if (check(frame) != 0 || frame->iov_count >= TN_OUTBOX_IOVECS - used) {
+        if (check(frame) != 0 || (!is_short(frame) && frame->iov_count + 1 >= end - run)) {
             break;
         }
-        put_length(outbox->headers[n], frame->bytes);
-        outbox->iov[used++] = (struct iovec){ outbox->headers[n], TN_FRAMING_HEADER };
-        memcpy(&outbox->iov[used], frame->iov, frame->iov_count * sizeof(*frame->iov));
-        used += frame->iov_count;
+        put_length(to, frame->bytes);
+        run->iov_len += TN_FRAMING_HEADER;
+        if (is_short(frame)) {
+            copy(to + TN_FRAMING_HEADER, frame);
+            run->iov_len += frame->bytes;
+        } else {
+            memcpy(run + 1, frame->iov, frame->iov_count * sizeof(*frame->iov));
+            run += 1 + frame->iov_count;
+            *run = (struct iovec){ to + TN_FRAMING_HEADER, 0 };
+        }
     }
-    *iovecs = used;
+    *iovecs = (unsigned)(run - outbox->iov) + (run->iov_len != 0 ? 1 : 0);
     return n;
 }
 
@@ -223,17 +275,18 @@ static unsigned gather(struct tn_outbox *outbox, struct tenon_frame *const *fram
 static unsigned account(struct tn_outbox *outbox, struct tenon_frame *const *frames, unsigned count,
                         size_t sent)
 {
-    size_t part = tn_min_u64(sent, outbox->end - outbox->at);
+    size_t part = tn_min_u64(sent, outbox->end - outbox->at), where = outbox->end;
     unsigned n = 0;
 
     outbox->at += part;
     sent -= part;
-    for (; frames && n < count && sent >= TN_FRAMING_HEADER + frames[n]->bytes; n++) {
+    for (; n < count && sent >= TN_FRAMING_HEADER + frames[n]->bytes; n++) {
         sent -= TN_FRAMING_HEADER + frames[n]->bytes;
+        where += TN_FRAMING_HEADER + (is_short(frames[n]) ? frames[n]->bytes : 0);
         frames[n]->result = 0;
     }
-    if (frames && n < count && sent != 0) {
-        keep_rest(outbox, frames[n++], sent);
+    if (n < count && sent != 0) {
+        keep_rest(outbox, frames[n++], where, sent);
     }
     return n;
 }
@@ -244,7 +297,7 @@ static void take_apart(struct tn_outbox *outbox, struct tenon_frame *frame)
 {
     frame->result = check(frame);
     if (frame->result == 0) {
-        keep_rest(outbox, frame, 0);
+        keep_rest(outbox, frame, 0, 0);
     }
 }
 

@@ -2,7 +2,8 @@
  * framing.h: frames in a stream of bytes, each behind its length: 4 bytes, big-endian.
  *
  *   tn_inbox    what has come: read in large pieces, and shown frame by frame where it lies
- *   tn_outbox   what is being sent: many frames in one call, and the rest of one that was cut off
+ *   tn_outbox   what is being sent: many frames in one call, short ones copied into one run of
+ *               bytes; and the rest of one that was cut off
  *
  * Knows neither whose socket it is nor what to do when it breaks (stream.c). One thread at a time.
  */
@@ -17,7 +18,11 @@ enum {
     TN_INBOX_BYTES = 256 * 1024,
     TN_INBOX_FRAMES = 64,  /* that are shown at a time */
     TN_OUTBOX_FRAMES = 64, /* that are sent by one call */
-    TN_OUTBOX_IOVECS = 1024
+    TN_OUTBOX_IOVECS = 1024,
+    /* Up to this length the kernel takes longer over an iovec than we over a copy. */
+    TN_OUTBOX_SHORT = 2048,
+    TN_OUTBOX_REST = TN_FRAMING_HEADER + TENON_FRAME_BYTES_MAX,
+    TN_OUTBOX_BYTES = TN_OUTBOX_REST + TN_OUTBOX_FRAMES * (TN_FRAMING_HEADER + TN_OUTBOX_SHORT)
 };
 
 struct tn_inbox {
@@ -51,9 +56,8 @@ ssize_t tn_inbox_read(struct tn_inbox *inbox, int fd);
 bool tn_inbox_cut(struct tn_inbox *inbox);
 
 struct tn_outbox {
-    uint8_t *rest; /* of the frame that was begun last */
-    size_t at, end;
-    uint8_t headers[TN_OUTBOX_FRAMES][TN_FRAMING_HEADER];
+    uint8_t *data;
+    size_t at, end; /* in there, of the frame that was begun last: what is left of it */
     struct iovec iov[TN_OUTBOX_IOVECS];
 };
 

@@ -9,7 +9,7 @@
 /* A peer that reads slowly, and in odd pieces: what was taken arrives whole, and in order. */
 static void flood(size_t (*length)(unsigned n), int send_bytes, unsigned most)
 {
-    enum { FRAMES = 3000 };
+    enum { FRAMES = 4000 };
     static uint8_t stream[1 << 20];
     unsigned sent = 0, got = 0, pushed_back = 0, random = 1;
     size_t have = 0;
@@ -34,6 +34,7 @@ static void flood(size_t (*length)(unsigned n), int send_bytes, unsigned most)
                 memset(rig->data[i], 0xee, 100); /* those that are done are ours again */
                 assert_int_equal(rig->frames[i].result, i < taken ? 0 : 1);
             }
+            assert_true(rig->port->outbox.end <= TN_OUTBOX_BYTES);
             sent += taken;
             pushed_back += taken < count;
         }

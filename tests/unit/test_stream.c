@@ -119,14 +119,15 @@ static void test_frames_are_lent(void **state)
 
 static void test_many_pieces_and_no_frames(void **state)
 {
-    enum { PIECES = 3000 };
+    enum { PIECES = 3000, LESS = 1500 };
     static struct iovec iov[PIECES];
     static uint8_t data[PIECES];
     struct tenon_frame many = { .iov = iov, .iov_count = PIECES, .bytes = PIECES };
+    struct tenon_frame less = { .iov = iov, .iov_count = LESS, .bytes = LESS };
     struct tenon_frame too_long = { .iov = iov, .iov_count = 1, .bytes = RIG_BYTES + 1 };
     struct tenon_frame too_short = { .iov = iov, .iov_count = 13, .bytes = 13 };
-    struct tenon_frame gone, *list[7];
-    struct iovec nowhere = { (void *)16, 100 };
+    struct tenon_frame gone, *list[8];
+    struct iovec nowhere = { (void *)16, 3000 }; /* short ones are not for the kernel to find */
     struct rig *rig;
     unsigned kept = 0;
     int other;
@@ -142,18 +143,20 @@ static void test_many_pieces_and_no_frames(void **state)
         rig_frame(rig, i, 100);
         rig_fill(rig->data[i], i, 100);
     }
-    gone = (struct tenon_frame){ .iov = &nowhere, .iov_count = 1, .bytes = 100 };
+    gone = (struct tenon_frame){ .iov = &nowhere, .iov_count = 1, .bytes = 3000 };
     list[0] = rig->list[0], list[1] = &too_long, list[2] = &many, list[3] = &gone;
-    list[4] = rig->list[1], list[5] = &too_short, list[6] = rig->list[2];
-    assert_int_equal(rig->ops->send(rig->port, list, 7, &kept), 7);
+    list[4] = rig->list[1], list[5] = &too_short, list[6] = rig->list[2], list[7] = &less;
+    assert_int_equal(rig->ops->send(rig->port, list, 8, &kept), 8);
     assert_int_equal(too_long.result, -EMSGSIZE);
     assert_int_equal(too_short.result, -EINVAL);
     assert_int_equal(gone.result, -EFAULT);
     assert_int_equal(many.result, 0);
+    assert_int_equal(less.result, 0);
     get_frame(other, 0, 100);
     get_frame(other, 9, PIECES);
     get_frame(other, 1, 100);
     get_frame(other, 2, 100);
+    get_frame(other, 9, LESS);
     close(other);
     rig_free(rig);
 }
