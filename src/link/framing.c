@@ -21,7 +21,6 @@
 
 #include "base/iov.h"
 #include "base/num.h"
-#include "base/shared.h"
 
 static uint32_t get_length(const uint8_t *at)
 {
@@ -176,21 +175,7 @@ bool tn_outbox_drop(struct tn_outbox *outbox)
 
 static bool is_short(const struct tenon_frame *frame)
 {
-    return frame->bytes <= TN_OUTBOX_SHORT;
-}
-
-/* Nobody looks at these bytes: so they may be copied once more when the socket was full. */
-static void copy(uint8_t *to, const struct tenon_frame *frame)
-{
-    size_t left = frame->bytes;
-
-    for (unsigned i = 0; i < frame->iov_count; i++) {
-        size_t part = tn_min_u64(frame->iov[i].iov_len, left);
-
-        tn_shared_move(to, frame->iov[i].iov_base, part);
-        to += part;
-        left -= part;
-    }
+    return frame->bytes <= TN_FLAT_SHORT;
 }
 
 /* `sent` bytes of the frame have gone, whose length lies at `where`: the others are the rest. */
@@ -259,7 +244,7 @@ static unsigned gather(struct tn_outbox *outbox, struct tenon_frame *const *fram
         put_length(to, frame->bytes);
         run->iov_len += TN_FRAMING_HEADER;
         if (is_short(frame)) {
-            copy(to + TN_FRAMING_HEADER, frame);
+            tn_flat_copy_from(to + TN_FRAMING_HEADER, frame);
             run->iov_len += frame->bytes;
         } else {
             memcpy(run + 1, frame->iov, frame->iov_count * sizeof(*frame->iov));

@@ -11,7 +11,7 @@
 #define TN_LINK_FRAMING_H
 
 #include "base/count.h"
-#include "tenon/link.h"
+#include "link/flat.h"
 
 enum {
     TN_FRAMING_HEADER = 4,
@@ -19,10 +19,8 @@ enum {
     TN_INBOX_FRAMES = 64,  /* that are shown at a time */
     TN_OUTBOX_FRAMES = 64, /* that are sent by one call */
     TN_OUTBOX_IOVECS = 1024,
-    /* Up to this length the kernel takes longer over an iovec than we over a copy. */
-    TN_OUTBOX_SHORT = 2048,
     TN_OUTBOX_REST = TN_FRAMING_HEADER + TENON_FRAME_BYTES_MAX,
-    TN_OUTBOX_BYTES = TN_OUTBOX_REST + TN_OUTBOX_FRAMES * (TN_FRAMING_HEADER + TN_OUTBOX_SHORT)
+    TN_OUTBOX_BYTES = TN_OUTBOX_REST + TN_OUTBOX_FRAMES * (TN_FRAMING_HEADER + TN_FLAT_SHORT)
 };
 
 struct tn_inbox {

@@ -1,6 +1,6 @@
 /*
- * tap.c: a link over a tap of Linux: one system call for each frame, straight from or into its
- * pieces, behind a header that says what is left to be done to it.
+ * tap.c: a link over a tap of Linux: one system call for each frame, behind a header that says what
+ * is left to be done to it; straight from or into its pieces, or by a copy where it is short.
  *
  * A tap that is full drops without a word, and one that is down refuses; so there is no waiting for
  * room, but for the kernel's memory. On the port's worker, but for info, `up` and counts.
@@ -13,8 +13,14 @@
 
 #include "base/num.h"
 
-/* The iovecs in front of and behind those of the frame. */
-enum { AROUND = 2 };
+enum {
+    AROUND = 2, /* the iovecs in front of and behind those of the frame */
+    /*
+     * How long the next frame is nobody knows, and to copy a long one costs as much as is saved by
+     * forty short ones: so many of these in a row, and the next one is believed to be short.
+     */
+    SHORTS = 64
+};
 
 /* ---- receive ---- */
 
@@ -32,33 +38,43 @@ static void finish_recv(struct tenon_port *port, struct tenon_frame *frame, size
 {
     const uint32_t room = frame->bytes;
 
+    if (flat) {
+        memcpy(&port->header, port->flat, sizeof(port->header));
+    }
     frame->result = 0;
     frame->bytes = (uint32_t)(got < TN_TAP_HEADER_BYTES ? 0 : got - TN_TAP_HEADER_BYTES);
     read_header(&port->header, &frame->offload);
+    port->shorts = frame->bytes <= TN_FLAT_SHORT ? port->shorts + 1 : 0;
     if (frame->bytes > room) {
         frame->result = -EMSGSIZE;
         tn_count_add(&port->counts[TAP_TOO_LONG], 1);
     } else if (frame->bytes < TENON_FRAME_HEADER_BYTES) {
         frame->result = -EINVAL;
         tn_count_add(&port->counts[TAP_RUNTS], 1);
+    } else if (flat) {
+        tn_flat_copy_to(frame, port->flat + sizeof(port->header));
     }
+}
+
+static ssize_t read_frame(struct tenon_port *port, const struct tenon_frame *frame, bool flat)
+{
+    unsigned count = frame->iov_count;
+
     if (flat) {
-        tn_flat_scatter(&port->flat, frame);
+        return read(port->fd, port->flat, sizeof(port->flat));
     }
+    port->iov[0] = (struct iovec){ &port->header, sizeof(port->header) };
+    memcpy(&port->iov[1], frame->iov, count * sizeof(*frame->iov));
+    port->iov[1 + count] = (struct iovec){ &port->spill, 1 };
+    return readv(port->fd, port->iov, (int)count + AROUND);
 }
 
 /* Whether the frame was filled. */
 static bool recv_one(struct tenon_port *port, struct tenon_frame *frame)
 {
-    bool flat = frame->iov_count > TN_FLAT_IOVECS - AROUND;
-    const struct iovec *iov = flat ? tn_flat_room(&port->flat, frame) : frame->iov;
-    unsigned count = flat ? 1 : frame->iov_count;
-    ssize_t n;
+    bool flat = port->shorts >= SHORTS || frame->iov_count > TN_FLAT_IOVECS - AROUND;
+    ssize_t n = read_frame(port, frame, flat);
 
-    port->iov[0] = (struct iovec){ &port->header, sizeof(port->header) };
-    memcpy(&port->iov[1], iov, count * sizeof(*iov));
-    port->iov[1 + count] = (struct iovec){ &port->spill, 1 };
-    n = readv(port->fd, port->iov, (int)count + AROUND);
     if (n >= 0) {
         finish_recv(port, frame, (size_t)n, flat);
         return true;
@@ -102,19 +118,22 @@ static void write_header(struct tap_header *to, const struct tenon_frame *frame)
     to->buffers = tn_to_le16(0);
 }
 
-static ssize_t write_frame(struct tenon_port *port, struct tenon_frame *frame)
+static ssize_t write_frame(struct tenon_port *port, const struct tenon_frame *frame)
 {
-    bool flat = frame->iov_count > TN_FLAT_IOVECS - AROUND;
-    const struct iovec *iov = flat ? tn_flat_gather(&port->flat, frame) : frame->iov;
-    unsigned count = flat ? 1 : frame->iov_count;
+    unsigned count = frame->iov_count;
 
-    if (!iov) {
-        errno = -frame->result;
-        return -1;
-    }
     write_header(&port->header, frame);
+    if (frame->bytes <= TN_FLAT_SHORT || count > TN_FLAT_IOVECS - AROUND) {
+        if (frame->bytes > TN_FLAT_BYTES) {
+            errno = EMSGSIZE;
+            return -1;
+        }
+        memcpy(port->flat, &port->header, sizeof(port->header));
+        tn_flat_copy_from(port->flat + sizeof(port->header), frame);
+        return write(port->fd, port->flat, sizeof(port->header) + frame->bytes);
+    }
     port->iov[0] = (struct iovec){ &port->header, sizeof(port->header) };
-    memcpy(&port->iov[1], iov, count * sizeof(*iov));
+    memcpy(&port->iov[1], frame->iov, count * sizeof(*frame->iov));
     return writev(port->fd, port->iov, (int)count + 1);
 }
 

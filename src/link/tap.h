@@ -45,10 +45,11 @@ struct tenon_port {
     int news_fd; /* of the first pair: interfaces have changed */
     struct tenon_watch *news_watch;
     struct tn_count counts[TAP_COUNTS];
+    unsigned shorts; /* that were received since the last longer one */
     struct tap_header header;
     uint8_t spill; /* behind the room there is: whether a frame is longer */
     struct iovec iov[TN_FLAT_IOVECS];
-    struct tn_flat flat;
+    uint8_t flat[TN_TAP_HEADER_BYTES + TN_FLAT_BYTES + 1]; /* header, frame, and the same */
 };
 
 struct tap {

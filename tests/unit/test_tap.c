@@ -121,6 +121,43 @@ static void test_many_pieces(void **state)
     rig_free(rig);
 }
 
+/* After many short ones a long one, and one that does not fit, are what they were. */
+static void test_long_ones_among_short_ones(void **state)
+{
+    enum { ROUND = 75, ROUNDS = 4 };
+    unsigned got = 0;
+    struct rig *rig;
+    int host;
+
+    (void)state;
+    tap_need();
+    rig = tap_open("tnt7", 0);
+    tap_set("tnt7", true, 65521);
+    RIG_UNTIL(rig, rig->changes == 1);
+    host = tap_host_side("tnt7", false);
+    for (unsigned n = 0; n < ROUND * ROUNDS; n++) {
+        host_put(host, n, n % ROUND == ROUND - 2 ? 1001 : n % ROUND == ROUND - 1 ? 65535 : 60 + n);
+    }
+    while (got < ROUND * ROUNDS) {
+        unsigned last = got % ROUND;
+        size_t bytes = last == ROUND - 1 ? 65535 : 60 + got;
+
+        assert_int_equal(rig_recv(rig, 1, last == ROUND - 2 ? 1000 : bytes), 1);
+        if (last == ROUND - 2) {
+            assert_int_equal(rig->frames[0].result, -EMSGSIZE);
+        } else {
+            assert_int_equal(rig->frames[0].result, 0);
+            assert_int_equal(rig->frames[0].bytes, bytes);
+            tap_check(rig->data[0], got, bytes);
+        }
+        got++;
+    }
+    assert_int_equal(rig_recv(rig, 1, 1000), 0);
+    assert_int_equal(rig_count(rig, "too_long"), ROUNDS);
+    close(host);
+    rig_free(rig);
+}
+
 /* An IPv4 TCP segment of `payload` bytes, its checksum to be finished. */
 static size_t tcp_frame(uint8_t *data, size_t payload)
 {
@@ -152,7 +189,7 @@ struct vnet {
     uint16_t header_bytes, gso_bytes, csum_start, csum_offset;
 };
 
-enum { PAYLOAD = 4000, SEGMENT = 1000, WHOLE = 54 + PAYLOAD };
+enum { LONG = 4000, SHORT = 1500, SEGMENT = 500, HEADERS = 54 };
 
 static struct rig *for_tso(const char *name, int *host)
 {
@@ -165,22 +202,20 @@ static struct rig *for_tso(const char *name, int *host)
 }
 
 /* Ours, as it leaves: the host sees what is left to be done. */
-static void test_unfinished_frames_out(void **state)
+static void unfinished_out(size_t payload)
 {
     struct rig *rig;
     struct vnet got;
     int host;
 
-    (void)state;
-    tap_need();
     rig = for_tso("tnt3", &host);
-    rig_frame(rig, 0, WHOLE);
-    assert_int_equal(tcp_frame(rig->data[0], PAYLOAD), WHOLE);
+    rig_frame(rig, 0, HEADERS + payload);
+    assert_int_equal(tcp_frame(rig->data[0], payload), HEADERS + payload);
     rig->frames[0].offload =
         (struct tenon_offload){ TENON_OFFLOAD_NEEDS_CSUM, TENON_GSO_TCPV4, 54, SEGMENT, 34, 16 };
     assert_int_equal(rig->ops->send(rig->port, rig->list, 1, &(unsigned){ 0 }), 1);
     assert_int_equal(rig->frames[0].result, 0);
-    assert_int_equal(recv(host, rig->data[1], RIG_BYTES, 0), WHOLE + 10);
+    assert_int_equal(recv(host, rig->data[1], RIG_BYTES, 0), HEADERS + payload + 10);
     memcpy(&got, rig->data[1], sizeof(got));
     assert_int_equal(got.gso, 1);
     assert_int_equal(got.gso_bytes, SEGMENT);
@@ -190,32 +225,37 @@ static void test_unfinished_frames_out(void **state)
     rig_free(rig);
 }
 
-/* The host's: as one frame where we may have it so, else as finished segments. */
-static void test_unfinished_frames_in(void **state)
+static void test_unfinished_frames_out(void **state)
 {
-    const struct vnet tso = { 1, 1, 54, SEGMENT, 34, 16 };
-    static uint8_t data[10 + WHOLE];
-    struct tenon_link_info info = { .size = sizeof(info) };
-    struct rig *rig;
-    unsigned n = 0;
-    int host;
-
     (void)state;
     tap_need();
-    rig = for_tso("tnt6", &host);
+    unfinished_out(LONG);
+    unfinished_out(SHORT);
+}
+
+/* The host's: as one frame where we may have it so, else as finished segments. */
+static void unfinished_in(struct rig *rig, int host, size_t payload)
+{
+    const struct vnet tso = { 1, 1, 54, SEGMENT, 34, 16 };
+    static uint8_t data[10 + HEADERS + LONG];
+    const size_t bytes = 10 + HEADERS + payload;
+    struct tenon_link_info info = { .size = sizeof(info) };
+    unsigned n = 0;
+
     assert_int_equal(tenon_link_info(rig->link, &info), 0);
+    assert_int_equal(rig->ops->recv_set(rig->port, 0), 0);
     memcpy(data, &tso, 10);
-    tcp_frame(data + 10, PAYLOAD);
-    assert_int_equal(send(host, data, sizeof(data), 0), sizeof(data));
-    RIG_UNTIL(rig, (n += rig_recv(rig, 1, RIG_BYTES)) == PAYLOAD / SEGMENT);
-    assert_int_equal(rig->frames[0].bytes, 54 + SEGMENT);
+    tcp_frame(data + 10, payload);
+    assert_int_equal(send(host, data, bytes, 0), bytes);
+    RIG_UNTIL(rig, (n += rig_recv(rig, 1, RIG_BYTES)) == payload / SEGMENT);
+    assert_int_equal(rig->frames[0].bytes, HEADERS + SEGMENT);
     assert_int_equal(rig->frames[0].offload.flags & TENON_OFFLOAD_NEEDS_CSUM, 0);
     assert_int_equal(rig->frames[0].offload.gso, 0);
 
     assert_int_equal(rig->ops->recv_set(rig->port, info.recv_can), 0);
-    assert_int_equal(send(host, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(send(host, data, bytes, 0), bytes);
     RIG_UNTIL(rig, rig_recv(rig, 1, RIG_BYTES) == 1);
-    assert_int_equal(rig->frames[0].bytes, WHOLE);
+    assert_int_equal(rig->frames[0].bytes, HEADERS + payload);
     assert_int_equal(rig->frames[0].offload.gso, TENON_GSO_TCPV4);
     assert_int_equal(rig->frames[0].offload.gso_bytes, SEGMENT);
     assert_int_equal(rig->frames[0].offload.flags, TENON_OFFLOAD_NEEDS_CSUM);
@@ -224,9 +264,28 @@ static void test_unfinished_frames_in(void **state)
 
     /* TSO for IPv6 alone does not make this one pass. */
     assert_int_equal(rig->ops->recv_set(rig->port, TENON_CAN_CSUM | TENON_CAN_TSO6), 0);
-    assert_int_equal(send(host, data, sizeof(data), 0), sizeof(data));
-    RIG_UNTIL(rig, rig_recv(rig, 1, RIG_BYTES) == 1);
-    assert_int_equal(rig->frames[0].bytes, 54 + SEGMENT);
+    assert_int_equal(send(host, data, bytes, 0), bytes);
+    for (n = 0; n < payload / SEGMENT; n++) {
+        RIG_UNTIL(rig, rig_recv(rig, 1, RIG_BYTES) == 1);
+        assert_int_equal(rig->frames[0].bytes, HEADERS + SEGMENT);
+    }
+}
+
+static void test_unfinished_frames_in(void **state)
+{
+    static const uint8_t finished[10 + 100];
+    struct rig *rig;
+    int host;
+
+    (void)state;
+    tap_need();
+    rig = for_tso("tnt6", &host);
+    unfinished_in(rig, host, LONG);
+    for (unsigned n = 0; n < 100; n++) { /* so many that it expects short ones */
+        assert_int_equal(send(host, finished, sizeof(finished), 0), sizeof(finished));
+        RIG_UNTIL(rig, rig_recv(rig, 1, RIG_BYTES) == 1);
+    }
+    unfinished_in(rig, host, SHORT);
     assert_int_equal(rig->ops->recv_set(rig->port, 1U << 20), -EINVAL);
     close(host);
     rig_free(rig);
@@ -260,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_what_does_not_fit_or_is_no_frame),
         cmocka_unit_test(test_many_pieces),
+        cmocka_unit_test(test_long_ones_among_short_ones),
         cmocka_unit_test(test_unfinished_frames_out),
         cmocka_unit_test(test_unfinished_frames_in),
         cmocka_unit_test(test_a_hint_too_large),
