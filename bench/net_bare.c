@@ -1,7 +1,11 @@
 /*
- * net_bare.c: what a link costs when there is no device at all: the same system calls in as large
- * batches, between the link and a ring of buffers. It stands in the device's place, on its
+ * net_bare.c: what a link costs when there is no device at all: many frames by one system call,
+ * between the link and a ring of buffers of one frame each. It stands in the device's place, on its
  * processor, before the same peer.
+ *
+ * A stream is read into one piece of memory, as much as 64 frames, and split by the lengths that
+ * are in it; a frame that is cut off is completed by the next read. It is written as QEMU does,
+ * each length an iovec in front of its frame.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,27 +26,26 @@
 
 #include "net_load.h"
 
-enum { LENGTH = 4, BIG = 4 << 20, LARGE = 8192 };
+enum { LENGTH = 4, BIG = 4 << 20, LARGE = 8192, LOOK_NS = 50000, LOOK_EACH_NS = 1000 };
 
 struct bare {
     const struct net_options *options;
     int fd;
-    uint32_t head, stride; /* in front of a frame, and all of it */
-    uint8_t *ring;         /* options->ring frames */
+    bool out, stream;
+    uint32_t head, stride; /* what is in a buffer in front of a frame, and all of it */
+    uint8_t *ring;         /* options->ring buffers of a frame each */
     unsigned next;
-    bool out;
+    /* stream */
+    uint8_t *bytes; /* what was read: NET_BATCH frames behind their lengths */
+    size_t have;    /* of them, in part of one that was cut off */
+    size_t part;    /* of the next frame and its length that was written already */
 };
 
 static void prepare(struct bare *bare, const uint8_t *frame)
 {
     for (unsigned i = 0; i < bare->options->ring; i++) {
         uint8_t *at = bare->ring + (size_t)bare->stride * i;
-        const uint32_t length = htonl(bare->options->bytes);
-        if (bare->head == LENGTH) {
-            memcpy(at, &length, LENGTH);
-        } else {
-            memcpy(at, frame, bare->head);
-        }
+        memcpy(at, frame, bare->head);
         memcpy(at + bare->head, frame + NET_HEADER, bare->options->bytes);
     }
 }
@@ -103,7 +106,7 @@ static int open_link(struct bare *bare)
         return bind_unix(bare->options, SOCK_DGRAM, colon + 1, words + 6);
     }
     if (strcmp(words, "stream") == 0) {
-        bare->head = LENGTH;
+        bare->stream = true;
         return bind_unix(bare->options, SOCK_STREAM, colon + 1, NULL);
     }
     bare->head = NET_HEADER;
@@ -138,27 +141,92 @@ static ssize_t move_one_by_one(struct bare *bare, struct iovec *iov)
     return done;
 }
 
-/* Of a stream a part of a frame may be left; it goes first then. Bytes in the place of frames. */
-static ssize_t move_stream(struct bare *bare, struct iovec *iov, uint32_t *part)
+/* As QEMU does: the length is an iovec of its own. */
+static ssize_t write_stream(struct bare *bare, const struct iovec *frames)
 {
+    const uint32_t length = htonl(bare->options->bytes);
+    const size_t all = LENGTH + bare->options->bytes;
+    struct iovec iov[2 * NET_BATCH], *first = iov;
+    size_t cut = bare->part;
     ssize_t r;
 
-    iov[0].iov_base = (uint8_t *)iov[0].iov_base + *part;
-    iov[0].iov_len -= *part;
-    r = bare->out ? writev(bare->fd, iov, NET_BATCH) : readv(bare->fd, iov, NET_BATCH);
-    if (r > 0) {
-        size_t all = (size_t)r + *part;
-        *part = (uint32_t)(all % bare->stride);
-        return (ssize_t)(all / bare->stride);
+    for (unsigned i = 0; i < NET_BATCH; i++) {
+        iov[2 * i] = (struct iovec){ (void *)&length, LENGTH };
+        iov[2 * i + 1] = frames[i];
     }
+    if (cut >= LENGTH) {
+        first++;
+        cut -= LENGTH;
+    }
+    first->iov_base = (uint8_t *)first->iov_base + cut;
+    first->iov_len -= cut;
+    r = writev(bare->fd, first, (int)(iov + 2 * NET_BATCH - first));
+    if (r < 0) {
+        return r;
+    }
+    bare->part += (size_t)r;
+    r = (ssize_t)(bare->part / all);
+    bare->part %= all;
     return r;
+}
+
+/* Nobody knows where a frame ends before its length is here. */
+static ssize_t read_stream(struct bare *bare, const struct iovec *frames)
+{
+    const size_t room = (size_t)NET_BATCH * (LENGTH + bare->options->bytes);
+    ssize_t r = read(bare->fd, bare->bytes + bare->have, room - bare->have), count = 0;
+    size_t at = 0;
+
+    if (r <= 0) {
+        errno = r == 0 ? EPIPE : errno;
+        return -1;
+    }
+    bare->have += (size_t)r;
+    while (count < NET_BATCH && bare->have - at >= LENGTH) {
+        uint32_t length;
+        memcpy(&length, bare->bytes + at, LENGTH);
+        length = ntohl(length);
+        if (length > bare->options->bytes || length == 0) {
+            errno = EPROTO;
+            return -1;
+        }
+        if (bare->have - at - LENGTH < length) {
+            break;
+        }
+        memcpy(frames[count++].iov_base, bare->bytes + at + LENGTH, length);
+        at += LENGTH + length;
+    }
+    bare->have -= at;
+    memmove(bare->bytes, bare->bytes + at, bare->have);
+    return count;
+}
+
+static ssize_t move(struct bare *bare, struct iovec *frames)
+{
+    if (bare->stream) {
+        return bare->out ? write_stream(bare, frames) : read_stream(bare, frames);
+    }
+    return bare->head == NET_HEADER ? move_one_by_one(bare, frames) : move_datagrams(bare, frames);
+}
+
+/*
+ * For as long as the device does; else the one who reads and the one who writes may fall into step,
+ * asleep in turns, and it is their wakes that are measured.
+ */
+static bool looks_again(uint64_t *since)
+{
+    uint64_t now = net_now();
+
+    *since = *since == 0 ? now : *since;
+    while (net_now() - now < LOOK_EACH_NS) {
+    }
+    return now - *since < LOOK_NS;
 }
 
 static void loop(struct bare *bare)
 {
-    bool stream = bare->head == LENGTH, tap = bare->head == NET_HEADER;
     struct iovec iov[NET_BATCH];
-    uint32_t part = 0;
+    uint64_t since = 0;
 
     fcntl(bare->fd, F_SETFL, O_NONBLOCK);
     for (;;) {
@@ -167,14 +235,11 @@ static void loop(struct bare *bare)
             unsigned at = (bare->next + i) % bare->options->ring;
             iov[i] = (struct iovec){ bare->ring + (size_t)bare->stride * at, bare->stride };
         }
-        moved = stream ? move_stream(bare, iov, &part)
-                : tap  ? move_one_by_one(bare, iov)
-                       : move_datagrams(bare, iov);
-        if (moved > 0) {
+        moved = move(bare, iov);
+        if (moved >= 0) {
             bare->next = (bare->next + (unsigned)moved) % bare->options->ring;
-        } else if (moved == 0 && stream && !part) {
-            return;
-        } else if (moved < 0) {
+            since = 0;
+        } else if (bare->out || errno != EAGAIN || !looks_again(&since)) {
             struct pollfd wait = { .fd = bare->fd, .events = bare->out ? POLLOUT : POLLIN };
             if (errno == EIO || errno == ENETDOWN || errno == EBADFD) {
                 usleep(1000); /* the tap is not up yet */
@@ -200,7 +265,8 @@ pid_t net_bare_start(const struct net_options *options)
     bare.fd = open_link(&bare);
     bare.stride = bare.head + options->bytes;
     bare.ring = malloc((size_t)bare.stride * options->ring);
-    if (bare.fd >= 0 && frame && bare.ring) {
+    bare.bytes = malloc((size_t)NET_BATCH * (LENGTH + options->bytes));
+    if (bare.fd >= 0 && frame && bare.ring && bare.bytes) {
         prepare(&bare, frame);
         loop(&bare);
     } else {
