@@ -94,6 +94,17 @@ static int pass(struct net_bench *bench, bool sending)
     return r < 0 ? r : (int)done + r;
 }
 
+/*
+ * As Linux, which stops when a packet of many pieces would find no room, and wants to be told when
+ * more than three quarters of those under way are done (virtqueue_enable_cb_delayed).
+ */
+static uint16_t most_of(uint16_t flying)
+{
+    enum { PIECES = 19 };
+
+    return flying > PIECES ? (uint16_t)((flying - PIECES) * 3u / 4) : 0;
+}
+
 /* Until somebody has something to do. */
 static int nap(struct net_bench *bench, bool sending, int most_ms)
 {
@@ -106,8 +117,7 @@ static int nap(struct net_bench *bench, bool sending, int most_ms)
         struct net_end *end = &bench->ends[i];
         for (unsigned q = 0; q < 2 && end->open; q++) {
             struct net_ring *ring = &end->rings[q];
-            /* Not before most are sent, as Linux (virtqueue_enable_cb_delayed). */
-            uint16_t after = q == NET_TX ? (uint16_t)(net_ring_flying(ring) * 3u / 4) : 0;
+            uint16_t after = q == NET_TX ? most_of(net_ring_flying(ring)) : 0;
             if (q == NET_TX && net_ring_flying(ring) == 0) {
                 continue;
             }
