@@ -203,7 +203,7 @@ unsigned net_tx_serve(struct tn_queue *queue, unsigned budget)
     struct net_pair *pair = net_pair_of(queue);
     uint64_t bytes = 0;
 
-    if (!drain(pair)) {
+    if ((pair->waiting_count > 0 || pair->tx_cut.active) && !drain(pair)) {
         return wait_for_link(pair);
     }
     unsigned served = collect(pair, budget, &bytes);
