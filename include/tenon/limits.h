@@ -19,8 +19,13 @@
  * reset changes nothing. When a device pauses or a queue stops, what waits passes at once, and is
  * paid for by what comes after; a reset drops it.
  *
+ * Of a network device, frames are operations, "read" is what the guest receives, and what is
+ * dropped costs nothing. A frame goes while nothing is owed and pays afterwards, so that it is one
+ * frame, or a millisecond's worth, that may be owed; then the link and the ring keep the others.
+ *
  * Counted for each queue (tenon_device_stats): "throttled", requests that had to wait;
- * "throttled_now", how many wait at this moment.
+ * "throttled_now", how many wait at this moment. Of a network device: times that the queue had to
+ * wait, and whether it does.
  */
 #ifndef TENON_LIMITS_H
 #define TENON_LIMITS_H

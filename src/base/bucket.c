@@ -159,6 +159,19 @@ bool tn_purse_pays(struct tn_purse *purse, struct tn_bucket *bucket, const struc
     return true;
 }
 
+uint64_t tn_purse_has(struct tn_purse *purse, const struct tn_bucket *bucket,
+                      const struct tn_rate *rate, int64_t now)
+{
+    tn_purse_charge(purse, rate, 0, now, now); /* what is too old counts no more */
+    if (purse->tokens < 0) {
+        return 0;
+    }
+    int64_t from = max_of(__atomic_load_n(&bucket->given, __ATOMIC_RELAXED), purse->since);
+    uint64_t there = scale((uint64_t)max_of(now - from, 0), rate->tokens, (uint64_t)BILLION);
+    return (uint64_t)purse->tokens + tn_min_u64(there, TOKENS_MOST) +
+           __atomic_load_n(&bucket->once, __ATOMIC_RELAXED);
+}
+
 int64_t tn_purse_when(const struct tn_purse *purse, const struct tn_rate *rate, bool *last)
 {
     int64_t paid = purse->start + time_of_debt(purse, rate, 0);

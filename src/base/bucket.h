@@ -70,6 +70,9 @@ void tn_purse_charge(struct tn_purse *purse, const struct tn_rate *rate, uint64_
  */
 bool tn_purse_pays(struct tn_purse *purse, struct tn_bucket *bucket, const struct tn_rate *rate,
                    uint64_t more, int64_t now);
+/* How much it could pay for now: what is in the purse, the bucket and the one-time burst. */
+uint64_t tn_purse_has(struct tn_purse *purse, const struct tn_bucket *bucket,
+                      const struct tn_rate *rate, int64_t now);
 /* It does not: when to ask again. last: it will pay then; else it has to draw once more. */
 int64_t tn_purse_when(const struct tn_purse *purse, const struct tn_rate *rate, bool *last);
 /* What was charged will not happen: the rest of the price is not owed; what was paid is lost. */

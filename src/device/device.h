@@ -73,7 +73,7 @@ struct tn_device_type {
     void (*rest)(struct tn_queue *queue);
     /* the queue pauses or stops: what was taken and not begun goes back (tn_queue_untake) */
     void (*settle)(struct tn_queue *queue);
-    /* these waited for their limits (tn_limit_slot) and go on now; NULL: it knows no limits */
+    /* these waited for their limits (tn_limit_slot) and go on now; NULL: none ever do */
     void (*release)(struct tn_queue *queue, struct tn_list *slots);
     /*
      * reap what has ended, without sleeping; often, while something is in flight. False: what ends

@@ -126,6 +126,17 @@ static bool run_line(struct tn_queue *queue, unsigned line, int64_t due, struct 
     return false;
 }
 
+/* Where no requests are held it counts itself: how many wait in ring or link nobody knows. */
+static void set_barred(struct tn_queue *queue, bool barred)
+{
+    bool changes = queue->limit.barred != barred;
+
+    queue->limit.barred = barred;
+    if (changes && !queue->device->type->release) {
+        tn_queue_count(queue, TN_COUNT_THROTTLED_NOW, barred ? 1 : (uint64_t)-1);
+    }
+}
+
 /* What the queue owes is paid whether it runs or not. True: it may take requests again. */
 static bool unbar(struct tn_queue *queue)
 {
@@ -134,7 +145,7 @@ static bool unbar(struct tn_queue *queue)
     for (unsigned line = 0; line < TN_LINES; line++) {
         paid &= tn_limit_pays(queue, line);
     }
-    queue->limit.barred = !paid;
+    set_barred(queue, !paid);
     return paid;
 }
 
@@ -175,7 +186,7 @@ bool tn_limit_spend(struct tn_queue *queue, enum tn_line line, uint64_t ops, uin
     if (tn_limit_pays(queue, line)) {
         return true;
     }
-    queue->limit.barred = true;
+    set_barred(queue, true);
     tn_queue_count(queue, TN_COUNT_THROTTLED, 1);
     set_timer(queue);
     return false;
@@ -230,7 +241,7 @@ void tn_limit_let_go_of_memory(struct tn_queue *queue)
     }
     if (any) {
         tn_limit_let_through(queue);
-        queue->limit.barred = owes_any(queue);
+        set_barred(queue, owes_any(queue));
         set_timer(queue);
     }
 }
@@ -285,13 +296,14 @@ int tn_limit_begin(struct tn_queue *queue)
 
     if (error >= 0) {
         tn_limit_refresh(queue);
-        queue->limit.barred = owes_any(queue);
+        set_barred(queue, owes_any(queue));
     }
     return error;
 }
 
 void tn_limit_end(struct tn_queue *queue)
 {
+    set_barred(queue, false); /* what it owes it still does when it begins */
     tenon_timer_free(queue->limit.timer);
     queue->limit.timer = NULL;
 }

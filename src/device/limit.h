@@ -81,6 +81,11 @@ struct tn_limit {
  */
 bool tn_limit_admits(struct tn_slot *slot, enum tn_line line, uint64_t bytes);
 /*
+ * Whose cost shows when it is done: how many may be, of `most`, that move so many bytes each. As
+ * many as are paid for, and what may be owed: a millisecond's worth, or one.
+ */
+unsigned tn_limit_room(struct tn_queue *queue, enum tn_line line, unsigned most, uint64_t bytes);
+/*
  * So much was done already, as it could not be known before. False: the queue owes for it, is not
  * served meanwhile, and is looked at again when it has paid.
  */

@@ -4,6 +4,8 @@
  */
 #include "device/within.h"
 
+#include "base/num.h"
+
 static int64_t turn_time(const struct tn_queue *queue)
 {
     return (int64_t)tn_worker_turn_time(queue->worker);
@@ -59,6 +61,22 @@ bool tn_limit_pays(struct tn_queue *queue, unsigned line)
         }
     }
     return paid;
+}
+
+unsigned tn_limit_room(struct tn_queue *queue, enum tn_line line, unsigned most, uint64_t bytes)
+{
+    enum { AHEAD_PER_SECOND = 1000000000 / TN_LEASE_NS };
+    uint64_t room = most;
+    struct tn_account a;
+
+    for (unsigned n = 0; queue->limit.active && n < TN_LIMIT_ACCOUNTS; n++) {
+        if (tn_limit_account(queue, line, n, &a)) {
+            uint64_t has = tn_purse_has(a.purse, a.bucket, a.rate, turn_time(queue)) +
+                           a.rate->tokens / AHEAD_PER_SECOND;
+            room = tn_min_u64(room, a.bytes ? has / bytes : has);
+        }
+    }
+    return room > 0 ? (unsigned)room : 1;
 }
 
 bool tn_limit_owes(struct tn_queue *queue, unsigned line)

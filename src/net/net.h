@@ -297,6 +297,11 @@ void net_rules_apply(struct net *net, void (*done)(void *opaque, int error), voi
 void net_rules_join(struct net_pair *pair);
 void net_rules_leave(struct net_pair *pair);
 
+/* ---- frame.c ---- */
+
+/* What a frame is taken for that may lack so much (TENON_CAN_*), before it is seen: the most. */
+uint32_t net_frame_most(const struct net *net, unsigned can);
+
 /* ---- net.c ---- */
 
 extern const struct tn_device_type net_type;

@@ -118,6 +118,44 @@ static enum net_rx_end serve(struct net_pair *pair, unsigned budget, unsigned *s
     return end;
 }
 
+static uint64_t count_of(const struct net_pair *pair, unsigned counter)
+{
+    return pair && pair->rx ? tn_count_read(&pair->rx->counts[counter]) : 0;
+}
+
+/* What this pair's turns deliver: with RSS to any queue. */
+static uint64_t delivered(const struct net_pair *pair, unsigned counter)
+{
+    uint64_t sum = 0;
+
+    if (!pair->rules.rss.on) {
+        return count_of(pair, counter);
+    }
+    for (unsigned i = 0; i < pair->net->pairs; i++) {
+        sum += count_of(pair->net->open[i], counter);
+    }
+    return sum;
+}
+
+/* And pays for what came. False: the queue owes, and waits. */
+static bool serve_paid(struct net_pair *pair, unsigned budget, unsigned *served,
+                       enum net_rx_end *end)
+{
+    struct tn_queue *queue = pair->rx;
+
+    if (!queue->limit.active) {
+        *end = serve(pair, budget, served);
+        return true;
+    }
+    uint64_t frames = delivered(pair, NET_COUNT_FRAMES);
+    uint64_t bytes = delivered(pair, NET_COUNT_BYTES);
+    unsigned can = pair->net->link_ops->peek ? pair->net->info.recv_can : pair->rules.guest_can;
+    budget = tn_limit_room(queue, TN_LINE_READ, budget, net_frame_most(pair->net, can));
+    *end = serve(pair, budget, served);
+    return tn_limit_spend(queue, TN_LINE_READ, delivered(pair, NET_COUNT_FRAMES) - frames,
+                          delivered(pair, NET_COUNT_BYTES) - bytes);
+}
+
 /* Those that have frames for this pair may try again. */
 static void is_wanted_no_more(struct net_pair *pair)
 {
@@ -136,8 +174,8 @@ static void is_wanted_no_more(struct net_pair *pair)
 unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
 {
     struct net_pair *pair = net_pair_of(queue);
-    uint64_t bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]);
     unsigned served = 0;
+    enum net_rx_end end;
 
     pair->waits_for_other = false;
     if (!receives(pair)) {
@@ -147,9 +185,7 @@ unsigned net_rx_serve(struct tn_queue *queue, unsigned budget)
     if (pair->wanted && tn_vq_has_more(queue->vq)) {
         is_wanted_no_more(pair);
     }
-    enum net_rx_end end = serve(pair, budget, &served);
-    bytes = tn_count_read(&queue->counts[NET_COUNT_BYTES]) - bytes;
-    if (served > 0 && !tn_limit_spend(queue, TN_LINE_READ, served, bytes)) {
+    if (!serve_paid(pair, budget, &served, &end)) {
         net_pair_unwatch(pair, TENON_READABLE);
         return TN_SERVE_WAITS;
     }
@@ -186,6 +222,7 @@ bool net_rx_look(struct tn_queue *queue)
     enum { SELDOM = 32 };
     struct net_pair *pair = net_pair_of(queue);
     unsigned served = 0;
+    enum net_rx_end end;
 
     if (!pair->net->info.cheap && ++pair->looks % SELDOM != 0) {
         return false;
@@ -193,7 +230,7 @@ bool net_rx_look(struct tn_queue *queue)
     if (pair->net->link_ops->peek) {
         return pair->net->link_ops->peek(pair->port, pair->frames, 1) > 0;
     }
-    return serve(pair, NET_BATCH, &served) != NET_RX_EMPTY || served > 0;
+    return !serve_paid(pair, NET_BATCH, &served, &end) || end != NET_RX_EMPTY || served > 0;
 }
 
 void net_rx_settle(struct tn_queue *queue)

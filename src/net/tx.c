@@ -206,18 +206,20 @@ unsigned net_tx_serve(struct tn_queue *queue, unsigned budget)
     if ((pair->waiting_count > 0 || pair->tx_cut.active) && !drain(pair)) {
         return wait_for_link(pair);
     }
-    unsigned served = collect(pair, budget, &bytes);
+    unsigned room =
+        tn_limit_room(queue, TN_LINE_WRITE, budget, net_frame_most(pair->net, pair->net->host_can));
+    unsigned served = collect(pair, room, &bytes);
     if (served == 0) {
         return 0;
     }
-    bool paid = tn_limit_spend(queue, TN_LINE_WRITE, served, bytes);
+    bool paid = tn_limit_spend(queue, TN_LINE_WRITE, pair->waiting_count, bytes);
     if (!drain(pair)) {
         if (!pair->net->drop_when_full || pair->tx_cut.active) {
             return wait_for_link(pair);
         }
         drop_waiting(pair, NET_COUNT_DROPPED_FULL);
     }
-    return paid ? served : TN_SERVE_WAITS;
+    return !paid ? TN_SERVE_WAITS : served == room ? budget : served;
 }
 
 /* ---- what the link kept ---- */

@@ -315,6 +315,31 @@ static void item37_bursts(void **state)
 }
 
 /* Fault K5: who wants more than the bucket holds pays first, and the others go on meanwhile. */
+/* To the token, but for fractions of one that only together are one. */
+static void what_it_has_is_what_passes(void **state)
+{
+    (void)state;
+    seed = 11;
+    for (unsigned i = 0; i < 300; i++) {
+        struct user u = user_of(1 + some(5000), some(300), some(3) == 0 ? some(50) : 0);
+        int64_t now = BEGIN;
+
+        for (unsigned j = 0; j < 10; j++) {
+            now += (int64_t)some(some(2) ? 10 * MS : 2 * S);
+            u.due = 0;
+            if (u.waits && !tn_purse_pays(&u.purse, &u.bucket, &u.rate, 0, now)) {
+                assert_true(tn_purse_has(&u.purse, &u.bucket, &u.rate, now) == 0);
+                continue;
+            }
+            u.passed += u.waits;
+            u.waits = false;
+            uint64_t has = tn_purse_has(&u.purse, &u.bucket, &u.rate, now), before = u.passed;
+            press(&u, 1, now);
+            assert_true(u.passed - before == has || u.passed - before == has + 1);
+        }
+    }
+}
+
 static void item37_larger_than_the_bucket(void **state)
 {
     struct tn_rate rate = tn_rate_make(1000, 100);
@@ -480,6 +505,7 @@ int main(void)
         cmocka_unit_test(users_share_in_steps),
         cmocka_unit_test(threads_draw_at_once),
         cmocka_unit_test(item37_bursts),
+        cmocka_unit_test(what_it_has_is_what_passes),
         cmocka_unit_test(item37_larger_than_the_bucket),
         cmocka_unit_test(debts_are_paid),
         cmocka_unit_test(forgotten_is_not_refunded),
