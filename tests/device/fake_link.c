@@ -261,7 +261,9 @@ static void link_watch(struct tenon_port *opaque, unsigned events)
 {
     struct fake_port *port = of(opaque);
 
+    pthread_mutex_lock(&port->link->lock);
     port->watched = events;
+    pthread_mutex_unlock(&port->link->lock);
     tenon_watch_set(port->rx_watch, events & TENON_READABLE ? TENON_READABLE : 0);
     tenon_watch_set(port->tx_watch, events & TENON_WRITABLE ? TENON_READABLE : 0);
 }
