@@ -197,7 +197,10 @@ static bool coalesce_one(struct net_order *order)
     return order->applies = true;
 }
 
-/* What the driver has set; what we do where it has not is no concern of it, and reads as 0. */
+/*
+ * What the driver has set, and 0 where it has not (NET-78): that we tell of more at once then is
+ * no parameter, and "more or less frequently than specified" (5.1.9.5.10.6).
+ */
 static bool coalesce_get(struct net_order *order)
 {
     const struct tn_chain *chain = order->chain;

@@ -284,7 +284,10 @@ static int link_open(void *opaque, unsigned pair, struct tenon_worker *worker,
     struct fake_link *link = opaque;
     struct fake_port *port = &link->ports[pair];
 
-    if (port->open || pair >= FAKE_PAIRS) {
+    pthread_mutex_lock(&link->lock);
+    bool busy = pair >= FAKE_PAIRS || port->open;
+    pthread_mutex_unlock(&link->lock);
+    if (busy) {
         return -EBUSY;
     }
     port->worker = worker;

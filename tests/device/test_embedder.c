@@ -8,22 +8,11 @@
 #include <stdio.h>
 
 #include "harness.h"
+#include "no_threads.h"
 
 enum { BOUND_MS = 5000, HUNG_MS = 60 };
 
 /* ---- a thread that does not start: item 53 ---- */
-
-static const uint64_t too_large = 1ull << 47; /* a stack that no address space has room for */
-
-static void set_stack_size(uint64_t bytes)
-{
-    pthread_attr_t attr;
-
-    assert_int_equal(pthread_getattr_default_np(&attr), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attr, bytes), 0);
-    assert_int_equal(pthread_setattr_default_np(&attr), 0);
-    pthread_attr_destroy(&attr);
-}
 
 /* What was logged, by whichever thread, also a little after the log was turned off. */
 static struct {
@@ -76,12 +65,7 @@ static void item53_a_worker_that_cannot_start_is_an_error(void **state)
     struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
     struct tenon_device *device = NULL;
     uint64_t features[2];
-    pthread_attr_t attr;
-    size_t usual = 0;
 
-    assert_int_equal(pthread_getattr_default_np(&attr), 0);
-    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
-    pthread_attr_destroy(&attr);
     ring.desc_gpa = tnd_ram_alloc_in(rig->ram, 1, 4096, 4096);
     ring.driver_gpa = ring.desc_gpa + 1024;
     ring.device_gpa = ring.desc_gpa + 2048;
@@ -92,9 +76,9 @@ static void item53_a_worker_that_cannot_start_is_an_error(void **state)
     assert_int_equal(tenon_bus_queue_start(device, 0, &ring), -EINVAL);
     tenon_bus_features(device, features);
     assert_int_equal(tenon_bus_negotiate(device, features), 0);
-    set_stack_size(too_large);
+    size_t usual = threads_forbid();
     int error = tenon_bus_queue_start(device, 0, &ring);
-    set_stack_size(usual);
+    threads_allow(usual);
     assert_int_equal(error, -EAGAIN);
     assert_non_null(strstr(tenon_error(), "thread"));
     assert_int_equal(tenon_bus_queue_start(device, 0, &ring), 0); /* and it is not the end */
@@ -112,21 +96,16 @@ static void item53_behind_registers(void **state)
     struct tenon_mmio_opts mmio = { .size = sizeof(mmio), .mem = rig->mem, .irq = tnd_mmio_irq };
     struct tenon_mmio *window = NULL;
     struct tenon_driver *driver = NULL;
-    pthread_attr_t attr;
-    size_t usual = 0;
 
-    assert_int_equal(pthread_getattr_default_np(&attr), 0);
-    assert_int_equal(pthread_attr_getstacksize(&attr, &usual), 0);
-    pthread_attr_destroy(&attr);
     assert_int_equal(tnd_mmio_new(rig->ram, &driver), 0);
     mmio.opaque = driver;
     assert_int_equal(tenon_blk_new(&opts, &mmio.device), 0);
     assert_int_equal(tenon_mmio_new(&mmio, &window), 0);
     tnd_mmio_connect(driver, window);
     tenon_set_log(keep_line, NULL);
-    set_stack_size(too_large);
+    size_t usual = threads_forbid();
     assert_int_equal(tnd_start(driver, NULL), 0);
-    set_stack_size(usual);
+    threads_allow(usual);
     tenon_set_log(NULL, NULL);
     assert_true(tnd_broken(driver, 0));
     assert_int_equal(tnd_config_irqs(driver), 1);

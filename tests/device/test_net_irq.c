@@ -398,18 +398,76 @@ static void queues_that_are_none_NET_77(void **state)
     }
 }
 
-/* A reset forgets (NET-78). */
+static void expect_none(struct rig *rig)
+{
+    expect_coal(rig, RX, 0, 0);
+    expect_coal(rig, TX, 0, 0);
+}
+
+/*
+ * All parameters are 0 until the driver sets them, and after a reset, whatever the device does of
+ * itself and was told by its user to do. And 0 that was set is another thing: it is kept to.
+ */
 static void a_reset_forgets_NET_78(void **state)
 {
-    struct rig *rig = net_rig_new(state, NULL);
-    struct coal before = get_one(rig, 0);
+    static const uint32_t frames[] = { 0, 16, TENON_NET_COALESCE_OFF };
 
-    assert_int_equal(before.ack, OK);
-    assert_int_equal(set_all(rig, TN_NET_CTRL_NOTF_COAL_RX_SET, 33, 44), OK);
-    expect_coal(rig, 0, 33, 44);
-    assert_int_equal(tnd_reset(rig->driver), 0);
-    net_rig_start(rig, NULL);
-    expect_coal(rig, 0, before.packets, before.usecs);
+    for (unsigned i = 0; i < 3; i++) {
+        struct net_options options = { .net = { .coalesce_frames = frames[i] } };
+        struct rig *rig = net_rig_new(state, &options);
+        bool holds = frames[i] != TENON_NET_COALESCE_OFF;
+        expect_none(rig);
+        for (unsigned round = 0; round < 2; round++) {
+            fill(rig, 100);
+            clock_stop();
+            irqs(rig);
+            come(rig, 1);
+            assert_int_equal(irqs(rig), 1);
+            take_all(rig);
+            assert_false(tnd_ring_irq_on(ring_of(rig)));
+            come(rig, 1);
+            assert_int_equal(irqs(rig), holds ? 0 : 1);
+            clock_go();
+            assert_int_equal(set_all(rig, TN_NET_CTRL_NOTF_COAL_RX_SET, 33, 44), OK);
+            assert_int_equal(set_all(rig, TN_NET_CTRL_NOTF_COAL_TX_SET, 55, 66), OK);
+            expect_coal(rig, RX, 33, 44);
+            expect_coal(rig, TX, 55, 66);
+            assert_int_equal(tnd_reset(rig->driver), 0);
+            net_rig_start(rig, NULL);
+            expect_none(rig);
+        }
+        rig_end(state);
+    }
+}
+
+static void restart(struct rig *rig, unsigned queue)
+{
+    struct tnd_ring *ring = rig->driver->queues[queue].ring;
+    uint16_t base;
+
+    assert_int_equal(rig->driver->ops->queue_stop(rig->driver, queue, &base), 0);
+    ring->start = 0;
+    tnd_ring_clear(ring);
+    assert_int_equal(rig->driver->ops->queue_start(rig->driver, queue), 0);
+    turn(rig);
+}
+
+/* A queue that is disabled and enabled again: what was set for all of its kind, or else 0. */
+static void a_queue_that_comes_back_NET_78(void **state)
+{
+    struct rig *rig = net_rig_new(state, NULL);
+
+    for (unsigned queue = RX; queue <= TX; queue++) {
+        unsigned command =
+            queue == RX ? TN_NET_CTRL_NOTF_COAL_RX_SET : TN_NET_CTRL_NOTF_COAL_TX_SET;
+        assert_int_equal(set_one(rig, (uint16_t)queue, 9, 99), OK);
+        restart(rig, queue);
+        expect_coal(rig, (uint16_t)queue, 0, 0);
+        assert_int_equal(set_all(rig, (uint8_t)command, 7, 77), OK);
+        assert_int_equal(set_one(rig, (uint16_t)queue, 9, 99), OK);
+        restart(rig, queue);
+        expect_coal(rig, (uint16_t)queue, 7, 77);
+    }
 }
 
 /* Ten are held; from now on eight are enough: told at once (NET-79). */
@@ -524,6 +582,7 @@ static const struct rig_case cases[] = {
     RIG_TEST_ON(the_last_setting_of_a_queue_holds_NET_76, STILL),
     RIG_TEST_ON(queues_that_are_none_NET_77, STILL),
     RIG_TEST_ON(a_reset_forgets_NET_78, STILL),
+    RIG_TEST_ON(a_queue_that_comes_back_NET_78, STILL),
     RIG_TEST_ON(a_smaller_number_is_looked_at_at_once_NET_79, STILL),
     RIG_TEST_ON(exactly_so_many_or_so_long_NET_79, STILL),
     RIG_TEST_ON(either_of_them_0_tells_each_time_NET_79, STILL),

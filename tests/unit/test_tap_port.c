@@ -195,6 +195,61 @@ static void test_pairs(void **state)
     rig_free(rig);
 }
 
+/* One frame of UDP over IPv4 of a flow, away from the guest or back to it. */
+static void flow_fill(uint8_t *data, unsigned flow, bool back)
+{
+    static const uint8_t head[] = { 0x08, 0x00, 0x45, 0, 0, 86, 0, 0, 0, 0, 64, 17, 0, 0 };
+    uint8_t *ip = data + 14, *udp = data + 34;
+
+    tap_fill(data, flow, 100);
+    memcpy(data + 12, head, sizeof(head));
+    memcpy(ip + 12, (uint8_t[]){ 10, 0, 0, back ? 2 : 1, 10, 0, 0, back ? 1 : 2 }, 8);
+    memcpy(udp, (uint8_t[]){ 0, back ? 7 : (uint8_t)flow, 0, back ? (uint8_t)flow : 7, 0, 66 }, 6);
+}
+
+/* What comes back of a flow comes to the pair that sent of it last: the kernel knows (NET-65). */
+static void test_flows_come_back_to_their_pair_NET_65(void **state)
+{
+    enum { FLOWS = 16 };
+    static const struct tenon_port_events events = { .ready = rig_on_ready,
+                                                     .changed = rig_on_changed };
+    struct tenon_port *pairs[2] = { NULL };
+    uint8_t want[100];
+
+    (void)state;
+    tap_need();
+    struct rig *rig = tap_open("tnt9", 2);
+    tap_set("tnt9", true, 0);
+    pairs[0] = rig->port;
+    assert_int_equal(tn_port_open(rig->link, 1, rig->worker, &events, rig, &pairs[1]), 0);
+    assert_int_equal(tn_link_use_pairs(rig->link, 2), 0);
+    RIG_UNTIL(rig, rig->changes >= 1 && tenon_link_up(rig->link));
+    int host = tap_host_side("tnt9", false);
+    for (unsigned round = 0; round < 2; round++) { /* the second one by the other pair */
+        for (unsigned flow = 0; flow < FLOWS; flow++) {
+            unsigned kept;
+            rig->port = pairs[(flow + round) % 2];
+            rig_frame(rig, 0, 100);
+            flow_fill(rig->data[0], 20 + flow, false);
+            assert_int_equal(rig->ops->send(rig->port, rig->list, 1, &kept), 1);
+        }
+        for (unsigned flow = 0; flow < FLOWS; flow++) {
+            flow_fill(want, 20 + flow, true);
+            assert_int_equal(send(host, want, sizeof(want), 0), sizeof(want));
+        }
+        for (unsigned flow = 0; flow < FLOWS; flow++) {
+            rig->port = pairs[(flow + round) % 2];
+            assert_int_equal(rig_recv(rig, 1, RIG_BYTES), 1);
+            flow_fill(want, 20 + flow, true);
+            assert_memory_equal(rig->data[0], want, sizeof(want));
+        }
+    }
+    rig->ops->close(pairs[1]);
+    rig->port = pairs[0];
+    close(host);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_an_interface_that_is_made_anew),
         cmocka_unit_test(test_in_another_namespace),
         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_flows_come_back_to_their_pair_NET_65),
     };
 
     tap_enter();
