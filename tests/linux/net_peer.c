@@ -166,7 +166,11 @@ static void send_back(uint8_t *frame, size_t ip_bytes)
 static void answer_arp(uint8_t *frame, size_t bytes)
 {
     uint8_t *arp = frame + ETHER;
-    if (bytes < ETHER + 28 || get16(arp + 6) != 1 || memcmp(arp + 24, our_ip, 4) != 0) {
+    bool asks = bytes >= ETHER + 28 && get16(arp + 6) == 1;
+    if (asks && memcmp(arp + 14, arp + 24, 4) == 0) { /* for its own address */
+        fprintf(stderr, "net_peer: somebody says where it is\n");
+    }
+    if (!asks || memcmp(arp + 24, our_ip, 4) != 0) {
         return;
     }
     memcpy(frame, frame + 6, 6);

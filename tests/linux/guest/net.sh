@@ -6,6 +6,10 @@ ip addr add 10.0.0.2/24 dev eth0
 ip link set eth0 up
 ping -c 5 -W 10 10.0.0.1 >/tmp/ping || { cat /tmp/ping; fail "no answer to ping"; }
 say ping "$(tail -n 1 /tmp/ping)"
+if [ -n "$(arg announce)" ]; then
+    step announce
+    wait_host
+fi
 if [ -n "$(arg restart)" ]; then
     step ready
     wait_host
