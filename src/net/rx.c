@@ -64,17 +64,20 @@ unsigned net_rx_inspect(struct net_pair *pair, const struct tenon_frame *frame,
     return 0;
 }
 
-/* The header that the driver gets says only what it can understand (NET-40..45). */
+/* The header that the driver gets says only what it can understand (NET-40..46). */
 static inline struct tenon_offload shown(const struct net_pair *pair,
                                          const struct tenon_offload *offload)
 {
+    struct tenon_offload known = *offload;
+
+    known.flags &= TENON_OFFLOAD_NEEDS_CSUM | TENON_OFFLOAD_DATA_VALID;
     if (!(pair->rules.guest_can & TENON_CAN_CSUM)) {
         return (struct tenon_offload){ 0 };
     }
-    if (!(offload->flags & TENON_OFFLOAD_NEEDS_CSUM)) {
-        return (struct tenon_offload){ .flags = offload->flags & TENON_OFFLOAD_DATA_VALID };
+    if (!(known.flags & TENON_OFFLOAD_NEEDS_CSUM)) {
+        return (struct tenon_offload){ .flags = known.flags };
     }
-    return *offload;
+    return known;
 }
 
 void net_rx_hand_over(struct net_pair *pair, uint32_t chains, uint32_t bytes,
