@@ -15,8 +15,10 @@ if [ -n "$(arg wait)" ]; then
     nc -ll -p 7001 -e sha256sum &
     nc -ll -p 7002 -e cat /tmp/there &
     step waiting
-    # The other one says that it is done.
-    nc -l -p 7003 >/tmp/done </dev/null || fail "nobody said that it is done"
+    # The other one says that it is done. We say nothing, but not that we have nothing to say: who
+    # hears that first goes, and has not spoken.
+    mkfifo /tmp/silence
+    nc -l -p 7003 <>/tmp/silence >/tmp/done || fail "nobody said that it is done"
     [ "$(cat /tmp/done)" = done ] || fail "the other guest is not content"
     pass
 fi
