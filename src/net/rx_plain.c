@@ -66,8 +66,8 @@ unsigned net_rx_plain(struct net_pair *pair, struct tenon_frame *const *frames, 
     for (; done < count; done++) {
         struct tenon_frame *frame = frames[done];
         if (frame->iov_count != 1 || frame->iov->iov_len != frame->bytes ||
-            frame->bytes < TENON_FRAME_HEADER_BYTES || !net_offload_is_none(&frame->offload) ||
-            (!open && !is_wanted(filter, frame)) ||
+            frame->bytes < TENON_FRAME_HEADER_BYTES || frame->bytes > TENON_FRAME_BYTES_MAX ||
+            !net_offload_is_none(&frame->offload) || (!open && !is_wanted(filter, frame)) ||
             !deliver(pair->rx, frame, frame->offload.flags & says)) {
             break;
         }
