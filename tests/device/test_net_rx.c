@@ -49,6 +49,22 @@ static void expect_unused(struct rig *rig)
 
 /* ---- item 42: no buffers ---- */
 
+/* Waits until the device has found that there is no room, and looks no more. */
+static unsigned await_no_more_calls(struct rig *rig)
+{
+    unsigned before, now = fake_link_count(rig->link, &rig->link->recv_calls);
+
+    while (rig_stat(rig, "no_buffer", 0) == 0) {
+        tnd_pass(rig->driver);
+    }
+    do {
+        before = now;
+        tnd_settle(rig->driver, 20); /* without a thread: it ends, for nothing is left to do */
+        now = fake_link_count(rig->link, &rig->link->recv_calls);
+    } while (now != before);
+    return now;
+}
+
 /* Frames stay where they are, and nobody looks at them again and again (A21, B15, NET-38). */
 static void item42_no_buffers_then_buffers_and_a_kick(void **state)
 {
@@ -58,9 +74,8 @@ static void item42_no_buffers_then_buffers_and_a_kick(void **state)
     for (unsigned i = 0; i < FRAMES; i++) {
         net_deliver(rig, 0, NET_PLAIN + i, i);
     }
-    tnd_settle(rig->driver, 20); /* without a thread: it ends, for nothing is left to do */
+    unsigned calls = await_no_more_calls(rig);
     assert_int_equal(fake_link_waiting(rig->link, 0), FRAMES);
-    unsigned calls = fake_link_count(rig->link, &rig->link->recv_calls);
     tnd_settle(rig->driver, 50);
     assert_int_equal(fake_link_count(rig->link, &rig->link->recv_calls), calls);
     fill(rig, NET_ROOM, FRAMES);
@@ -68,7 +83,6 @@ static void item42_no_buffers_then_buffers_and_a_kick(void **state)
         net_expect(rig, 0, NET_PLAIN + i, i);
     }
     assert_int_equal(rig_stat(rig, "frames", 0), FRAMES);
-    assert_true(rig_stat(rig, "no_buffer", 0) >= 1);
     assert_int_equal(rig_stat(rig, "too_long", 0), 0);
     assert_int_equal(fake_link_count(rig->link, &rig->link->dropped), 0);
 }
