@@ -235,7 +235,7 @@ void await_fds(struct rig *rig, unsigned count)
     while (count_fds() > count && tnd_now_ms() < end) {
         tnd_pass(rig->driver);
     }
-    assert_int_equal(count_fds(), count);
+    assert_true(count_fds() <= count); /* fewer, if some were about to be closed at the beginning */
 }
 
 /* ---- the log ---- */
