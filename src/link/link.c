@@ -31,11 +31,10 @@ struct tenon_link {
 /* Each kind of offload needs the checksum, which is different in every segment. */
 static bool is_legal(unsigned can)
 {
-    const unsigned segments = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6;
     const unsigned tso = TENON_CAN_TSO4 | TENON_CAN_TSO6;
 
     return (can & ~(unsigned)TENON_CAN_ALL) == 0 &&
-           ((can & segments) == 0 || (can & TENON_CAN_CSUM) != 0) &&
+           ((can & TN_CAN_SEGMENTS) == 0 || (can & TENON_CAN_CSUM) != 0) &&
            ((can & TENON_CAN_ECN) == 0 || (can & tso) != 0);
 }
 

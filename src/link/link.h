@@ -16,6 +16,9 @@
 
 #include "tenon/link.h"
 
+/* Frames that are cut into others: longer ones than any MTU. */
+enum { TN_CAN_SEGMENTS = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6 };
+
 /* The ops of a link, for whoever calls them on every turn; as long as it lives. */
 const struct tenon_link_ops *tn_link_ops(const struct tenon_link *link);
 

@@ -124,10 +124,9 @@ void net_frame_copy(struct net_cursor *to, struct net_cursor *from, uint64_t byt
 
 uint32_t net_frame_most(const struct net *net, unsigned can)
 {
-    const unsigned segments = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6;
     uint32_t mtu = net->mtu ? net->mtu : net->info.mtu ? net->info.mtu : NET_MTU_DEFAULT;
 
-    return can & segments ? TENON_FRAME_BYTES_MAX : mtu + TENON_FRAME_HEADER_BYTES;
+    return can & TN_CAN_SEGMENTS ? TENON_FRAME_BYTES_MAX : mtu + TENON_FRAME_HEADER_BYTES;
 }
 
 uint32_t net_frame_look(const struct tenon_frame *frame, uint8_t *to, uint32_t room)

@@ -23,9 +23,7 @@ static void finish_sum(struct net_pair *pair, const struct iovec *iov, unsigned 
 /* Frames may come that are longer than any MTU. */
 static bool takes_segments(const struct net_pair *pair)
 {
-    const unsigned segments = TENON_CAN_TSO4 | TENON_CAN_TSO6 | TENON_CAN_USO4 | TENON_CAN_USO6;
-
-    return (pair->rules.guest_can & segments) != 0;
+    return (pair->rules.guest_can & TN_CAN_SEGMENTS) != 0;
 }
 
 static uint32_t with_header(const struct net *net, uint32_t mtu)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "deaf_bus.h"
 #include "harness.h"
 #include "no_threads.h"
 
@@ -38,30 +39,11 @@ static bool was_logged(const char *word)
     return found;
 }
 
-static void no_irq(void *bus, unsigned queue)
-{
-    (void)bus;
-    (void)queue;
-}
-
-static void no_config_irq(void *bus)
-{
-    (void)bus;
-}
-
-static void no_broken(void *bus, unsigned queue, const char *why)
-{
-    (void)bus;
-    (void)queue;
-    (void)why;
-}
-
 /* A device that has to make its own worker, and cannot: whoever starts its queue hears of it. */
 static void item53_a_worker_that_cannot_start_is_an_error(void **state)
 {
     struct rig *rig = rig_new(state, NULL);
     struct tenon_blk_opts opts = { .size = sizeof(opts), .disk = rig->disk, .name = "alone" };
-    struct tenon_bus_ops ops = { .size = sizeof(ops), no_irq, no_config_irq, no_broken };
     struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
     struct tenon_device *device = NULL;
     uint64_t features[2];
@@ -71,7 +53,7 @@ static void item53_a_worker_that_cannot_start_is_an_error(void **state)
     ring.device_gpa = ring.desc_gpa + 2048;
     tnd_ram_fill(rig->ram, ring.desc_gpa, 0, 4096);
     assert_int_equal(tenon_blk_new(&opts, &device), 0);
-    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &deaf_bus, rig), 0);
     /* Not before features are agreed on (BASIC-12). */
     assert_int_equal(tenon_bus_queue_start(device, 0, &ring), -EINVAL);
     tenon_bus_features(device, features);
@@ -168,7 +150,6 @@ static void stopped_is_told_whatever_stops_last(void **state)
                                    .worker_count = 1,
                                    .event = hear,
                                    .opaque = &heard };
-    struct tenon_bus_ops ops = { sizeof(ops), no_irq, no_config_irq, no_broken };
     struct tenon_ring ring = { .size = sizeof(ring), .entries = 8, .kick_fd = -1 };
     struct tenon_device *device = NULL;
     uint64_t features[2];
@@ -177,7 +158,7 @@ static void stopped_is_told_whatever_stops_last(void **state)
     ring.driver_gpa = ring.desc_gpa + 1024;
     ring.device_gpa = ring.desc_gpa + 2048;
     assert_int_equal(tenon_blk_new(&opts, &device), 0);
-    assert_int_equal(tenon_bus_attach(device, rig->mem, &ops, rig), 0);
+    assert_int_equal(tenon_bus_attach(device, rig->mem, &deaf_bus, rig), 0);
     tenon_bus_features(device, features);
     assert_int_equal(tenon_bus_negotiate(device, features), 0);
     for (unsigned round = 1; round <= 2; round++) {
